@@ -1,0 +1,29 @@
+"""Which images exist, where they come from, and whether they are whole."""
+
+from reconpatch.datasets.category import GOOD, Category, Kind, Sample
+from reconpatch.datasets.demo import write_demo
+from reconpatch.datasets.elpv import read_elpv
+from reconpatch.datasets.images import open_image, open_mask
+from reconpatch.datasets.inspection import inspect_category
+from reconpatch.datasets.mvtec_ad import OfficialCategory, kind_of, mvtec_ad
+from reconpatch.datasets.mvtec_layout import find_categories, read_mvtec_layout
+from reconpatch.datasets.source import Source, load_category
+
+__all__ = [
+    "GOOD",
+    "Category",
+    "Kind",
+    "OfficialCategory",
+    "Sample",
+    "Source",
+    "find_categories",
+    "inspect_category",
+    "kind_of",
+    "load_category",
+    "mvtec_ad",
+    "open_image",
+    "open_mask",
+    "read_elpv",
+    "read_mvtec_layout",
+    "write_demo",
+]

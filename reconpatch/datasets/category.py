@@ -1,0 +1,104 @@
+"""A data set's product: its training images, its test images, their labels and masks."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from reconpatch.files import read_json, write_json
+
+GOOD = "good"
+"""The defect name of a normal image, as in the MVTec AD layout."""
+
+Kind = Literal["object", "texture"]
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One image with its label.
+
+    Attributes:
+        image: The image file.
+        defect: The kind of defect, or ``"good"`` for a normal image.
+        mask: The image whose pixels above 0 are the defective ones, of the same size; None if
+            there is none, as for every normal image.
+    """
+
+    image: Path
+    defect: str
+    mask: Path | None
+
+    @property
+    def anomalous(self) -> bool:
+        """Whether the image shows a defect."""
+        return self.defect != GOOD
+
+
+@dataclass(frozen=True)
+class Category:
+    """A category that has been inspected: :func:`inspect_category` makes them.
+
+    Attributes:
+        dataset: The data set's name, such as ``"mvtec"``.
+        name: The category's name, such as ``"bottle"``.
+        kind: Object or texture, where the data set says so.
+        train: The training images, all normal.
+        test: The test images, normal and anomalous.
+        sha256: The hash of all images, labels and masks; it does not depend on where they lie.
+    """
+
+    dataset: str
+    name: str
+    kind: Kind | None
+    train: tuple[Sample, ...]
+    test: tuple[Sample, ...]
+    sha256: str
+
+    @property
+    def has_masks(self) -> bool:
+        """Whether there are anomalous test images and each of them has a mask."""
+        anomalous = [sample for sample in self.test if sample.anomalous]
+        return bool(anomalous) and all(sample.mask is not None for sample in anomalous)
+
+    def write(self, path: Path) -> None:
+        """Write the category to ``path`` as JSON: paths and labels, not the images themselves."""
+        write_json(
+            path,
+            {
+                "dataset": self.dataset,
+                "name": self.name,
+                "kind": self.kind,
+                "sha256": self.sha256,
+                "train": _to_json(self.train),
+                "test": _to_json(self.test),
+            },
+        )
+
+    @classmethod
+    def read(cls, path: Path) -> "Category":
+        """Return the category that :meth:`write` left at ``path``."""
+        content = read_json(path)
+        train, test = _from_json(content.pop("train")), _from_json(content.pop("test"))
+        return cls(**content, train=train, test=test)
+
+
+def _to_json(samples: Iterable[Sample]) -> list[dict[str, str | None]]:
+    return [
+        {
+            "image": str(sample.image),
+            "defect": sample.defect,
+            "mask": str(sample.mask) if sample.mask else None,
+        }
+        for sample in samples
+    ]
+
+
+def _from_json(samples: Iterable[dict[str, Any]]) -> tuple[Sample, ...]:
+    return tuple(
+        Sample(
+            image=Path(sample["image"]),
+            defect=sample["defect"],
+            mask=Path(sample["mask"]) if sample["mask"] else None,
+        )
+        for sample in samples
+    )

@@ -1,0 +1,79 @@
+"""One picture of the demo set, without and with its defect, and the mask between the two."""
+
+import zlib
+from typing import NamedTuple
+
+import numpy as np
+import scipy.ndimage
+from numpy.typing import NDArray
+
+from reconpatch.datasets.category import GOOD
+from reconpatch.datasets.demo import washer, weave
+from reconpatch.datasets.demo.light import Picture
+
+SIZE = 256
+"""Width and height of every picture, in pixels."""
+
+DRAW = {"washer": washer.draw, "weave": weave.draw}
+
+VISIBLE = 5
+"""The least change, in grey levels of 255, that counts as part of a defect."""
+
+SPECK = 12
+"""Changed regions of fewer pixels than this are left as they were."""
+
+
+class Rendering(NamedTuple):
+    """A picture as 8-bit RGB, (256, 256, 3), and the pixels in which the two differ, (256, 256)."""
+
+    clean: NDArray[np.uint8]
+    defective: NDArray[np.uint8]
+    mask: NDArray[np.bool_]
+
+
+def render(category: str, split: str, defect: str, index: int, seed: int) -> Rendering:
+    """Return the demo picture ``<category>/<split>/<defect>/<index>`` of the set with this seed.
+
+    For the defect ``"good"`` both pictures are the same and the mask is empty. The same arguments
+    give the same picture.
+    """
+    place = f"{category}/{split}/{defect}/{index}"
+
+    def develop(shown: str) -> NDArray[np.uint8]:
+        # Both pictures get the same random state, and so show the same scene.
+        scene, flaw = np.random.default_rng([seed, zlib.crc32(place.encode())]).spawn(2)
+        return _developed(DRAW[category](SIZE, scene, flaw, shown), scene)
+
+    clean = develop(GOOD)
+    if defect == GOOD:
+        return Rendering(clean, clean, np.zeros((SIZE, SIZE), dtype=bool))
+    return _confined(clean, develop(defect))
+
+
+def _developed(picture: Picture, scene: np.random.Generator) -> NDArray[np.uint8]:
+    """Return what a camera makes of the picture: a little blur and noise, and display gamma."""
+    blurred = scipy.ndimage.gaussian_filter(picture, (0.45, 0.45, 0), truncate=3)
+    levels = 255 * np.clip(blurred, 0, 1) ** (1 / 1.8)
+    levels += 1.1 * scene.standard_normal((SIZE, SIZE, 1), dtype=np.float32)
+    pixels: NDArray[np.uint8] = np.clip(np.rint(levels), 0, 255).astype(np.uint8)
+    return pixels
+
+
+def _confined(clean: NDArray[np.uint8], defective: NDArray[np.uint8]) -> Rendering:
+    """Return the pair with the change confined to solid regions, all of whose pixels differ.
+
+    A mask straight from the difference would be full of holes where a defect happens to have its
+    background's colour, and frayed where it fades out.
+    """
+    change = np.abs(defective.astype(int) - clean).max(axis=2)
+    region = scipy.ndimage.binary_closing(change >= VISIBLE, iterations=2)
+    region = scipy.ndimage.binary_fill_holes(region)
+    labels, count = scipy.ndimage.label(region)
+    sizes = scipy.ndimage.sum_labels(region, labels, index=np.arange(count + 1))
+    region = (sizes >= SPECK)[labels]
+
+    defective = np.where(region[..., None], defective, clean)
+    chance = region & (defective == clean).all(axis=2)
+    # One level darker or brighter, which nobody sees.
+    defective[chance] = np.where(clean[chance] > 0, clean[chance] - 1, 1)
+    return Rendering(clean, defective, region)

@@ -1,0 +1,69 @@
+"""The demo set on disk, in the MVTec AD layout."""
+
+import os
+import shutil
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from reconpatch.datasets.category import GOOD, Kind
+from reconpatch.datasets.demo import washer, weave
+from reconpatch.datasets.demo.pictures import render
+from reconpatch.errors import InputError
+
+CATEGORIES: dict[str, Kind] = {"washer": "object", "weave": "texture"}
+DEFECTS = {"washer": washer.DEFECTS, "weave": weave.DEFECTS}
+
+TRAIN, TEST_GOOD, TEST_PER_DEFECT = 40, 12, 6
+
+
+def write_demo(root: Path, seed: int) -> None:
+    """Write both demo categories below ``root``, whole or not at all.
+
+    Each has 40 training images and, to test on, 12 normal ones and 6 of each of three defects with
+    their exact masks; all are PNG files of 256 x 256 pixels. On one machine, the same seed writes
+    the same bytes.
+
+    Raises:
+        InputError: ``root`` already holds something.
+    """
+    if root.exists() and (not root.is_dir() or any(root.iterdir())):
+        raise InputError(
+            f"{root} already exists; delete it, or give another folder for the demo set"
+        )
+    aside = root.with_name(f".{root.name}.{os.getpid()}.part")
+    folders = [
+        (category, split, defect, count)
+        for category in CATEGORIES
+        for split, defect, count in (
+            ("train", GOOD, TRAIN),
+            ("test", GOOD, TEST_GOOD),
+            *(("test", defect, TEST_PER_DEFECT) for defect in DEFECTS[category]),
+        )
+    ]
+    try:
+        with ThreadPoolExecutor() as pool:
+            for done in [pool.submit(_write_folder, aside, *folder, seed) for folder in folders]:
+                done.result()
+        aside.replace(root)
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+
+
+def _write_folder(
+    root: Path, category: str, split: str, defect: str, count: int, seed: int
+) -> None:
+    images = root / category / split / defect
+    masks = root / category / "ground_truth" / defect
+    images.mkdir(parents=True)
+    if defect != GOOD:
+        masks.mkdir(parents=True)
+    for index in range(count):
+        picture = render(category, split, defect, index, seed)
+        # The noise hardly compresses; at a higher level the packing takes as long as the drawing.
+        Image.fromarray(picture.defective).save(images / f"{index:03}.png", compress_level=1)
+        if defect != GOOD:
+            mask = picture.mask.astype(np.uint8) * 255
+            Image.fromarray(mask).save(masks / f"{index:03}_mask.png")

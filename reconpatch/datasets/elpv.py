@@ -1,0 +1,93 @@
+"""ELPV: photos of solar cells, real images that come with a Python package.
+
+2,624 electroluminescence images of 300 x 300 grey pixels, each with the probability of a defect
+(0, 1/3, 2/3 or 1) and the type of the cell (``mono`` or ``poly`` crystalline). For one-class use
+the two types are two categories; probability 0 is normal, 1 is anomalous, and the doubtful rest is
+left out. There are no masks and no official split.
+
+Source: Buerhop-Lutz et al., "A Benchmark for Visual Identification of Defective Solar Cells in
+Electroluminescence Imagery", EU PVSEC 2018; Deitsch et al., "Automatic classification of defective
+photovoltaic module cells in electroluminescence images", Solar Energy 185, 2019. The images are
+under CC BY-NC-SA 4.0: no commercial use.
+"""
+
+from collections.abc import Iterable
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Literal, get_args
+
+import numpy as np
+
+from reconpatch.datasets.category import GOOD, Category, Sample
+from reconpatch.datasets.inspection import inspect_category
+from reconpatch.errors import InputError
+
+CellType = Literal["mono", "poly"]
+DEFECTIVE = "defective"
+
+
+def read_elpv(
+    category: CellType, split_seed: int, train: int | None = None, test_per_class: int | None = None
+) -> Category:
+    """Return one type of cells, split by ``split_seed`` and inspected.
+
+    A third of the normal cells, rounded down, goes to the test set together with all anomalous
+    ones; the other normal cells are for training. Smaller sizes draw from these, so that one
+    seed's smaller sets are parts of its larger ones.
+
+    Args:
+        category: The type of the cells.
+        split_seed: The seed of the shuffle that decides the split.
+        train: How many training images to keep; None keeps all.
+        test_per_class: How many normal, and how many anomalous, test images to keep; None keeps
+            all.
+
+    Raises:
+        InputError: The package ``elpv-dataset`` is missing, there is no such category, or more
+            images are asked for than there are.
+    """
+    if category not in get_args(CellType):
+        raise InputError(f"ELPV has no category {category}; it has mono and poly")
+    folder = _folder()
+    cells = _read_labels(folder / "labels.csv", category)
+    shuffle = np.random.default_rng(split_seed).permutation
+    normal, anomalous = ([files[i] for i in shuffle(len(files))] for files in cells)
+    held_out, training = normal[: len(normal) // 3], normal[len(normal) // 3 :]
+    per_class = min(len(held_out), len(anomalous))
+    if (train or 0) > len(training) or (test_per_class or 0) > per_class:
+        raise InputError(
+            f"ELPV {category} has {len(training)} images to train on, and to test on "
+            f"{len(held_out)} normal and {len(anomalous)} anomalous ones; "
+            f"ask for no more than train: {len(training)}, test_per_class: {per_class}"
+        )
+    return inspect_category(
+        folder,
+        dataset="elpv",
+        name=category,
+        kind=None,
+        train=_samples(training[:train], GOOD),
+        test=_samples(held_out[:test_per_class], GOOD)
+        + _samples(anomalous[:test_per_class], DEFECTIVE),
+    )
+
+
+def _folder() -> Path:
+    """Return the folder that holds the labels and the images, without importing the package."""
+    package = find_spec("elpv_dataset")
+    if package is None or package.origin is None:
+        raise InputError("the ELPV images are not installed; pip install elpv-dataset")
+    return Path(package.origin).parent / "data"
+
+
+def _read_labels(path: Path, category: CellType) -> tuple[list[Path], list[Path]]:
+    """Return the files of the normal and of the anomalous cells of one type."""
+    rows = [line.split() for line in path.read_text().splitlines()]
+    normal, anomalous = (
+        [path.parent / image for image, p, cell in rows if cell == category and float(p) == wanted]
+        for wanted in (0.0, 1.0)
+    )
+    return normal, anomalous
+
+
+def _samples(images: Iterable[Path], defect: str) -> list[Sample]:
+    return [Sample(image, defect, mask=None) for image in sorted(images)]

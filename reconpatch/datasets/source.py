@@ -1,0 +1,76 @@
+"""Where a data set comes from, as a suite of experiments states it."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Literal, Self, cast
+
+from pydantic import Field, model_validator
+
+from reconpatch.datasets.category import Category
+from reconpatch.datasets.demo import CATEGORIES
+from reconpatch.datasets.elpv import CellType, read_elpv
+from reconpatch.datasets.mvtec_ad import kind_of
+from reconpatch.datasets.mvtec_layout import read_mvtec_layout
+from reconpatch.errors import InputError
+from reconpatch.settings import Settings
+
+
+class Source(Settings):
+    """A data set and how to get at it.
+
+    Attributes:
+        layout: How the images lie: in folders as MVTec AD's, in the package ``elpv-dataset``, or
+            as ``write_demo`` wrote them.
+        dataset: The data set's name in tables and figures.
+        root: The folder that holds the categories; not for ELPV, whose package is found by itself.
+        split_seed: ELPV only: the seed of the split.
+        train: ELPV only: how many training images to keep, or None for all.
+        test_per_class: ELPV only: how many normal, and how many anomalous, test images to keep, or
+            None for all.
+    """
+
+    layout: Literal["mvtec", "elpv", "demo"]
+    dataset: str = Field(min_length=1)
+    root: Path | None = None
+    split_seed: int = Field(default=0, ge=0)
+    train: int | None = Field(default=None, ge=1)
+    test_per_class: int | None = Field(default=None, ge=1)
+
+    @model_validator(mode="after")
+    def _check_fit(self) -> Self:
+        if self.layout == "elpv":
+            if self.root is not None:
+                raise ValueError(
+                    "layout elpv takes no root: its images come with the package elpv-dataset; "
+                    "leave root out"
+                )
+            return self
+        if self.root is None:
+            raise ValueError(
+                f"layout {self.layout} needs a root: the folder that holds the categories"
+            )
+        if (self.split_seed, self.train, self.test_per_class) != (0, None, None):
+            raise ValueError(
+                f"layout {self.layout} comes with its own split; leave split_seed, train and "
+                "test_per_class out, which are for layout elpv"
+            )
+        return self
+
+
+def load_category(source: Source, name: str) -> Category:
+    """Return the category ``name`` of the data set, inspected.
+
+    Raises:
+        InputError: There is no such category, or it is not whole.
+    """
+    if source.layout == "elpv":
+        category = read_elpv(
+            cast(CellType, name), source.split_seed, source.train, source.test_per_class
+        )
+        return replace(category, dataset=source.dataset)
+    assert source.root is not None  # Source has checked it.
+    if source.layout == "mvtec":
+        return read_mvtec_layout(source.root / name, source.dataset, kind_of(source.dataset, name))
+    if name not in CATEGORIES:
+        raise InputError(f"the demo has no category {name}; it has {' and '.join(CATEGORIES)}")
+    return read_mvtec_layout(source.root / name, source.dataset, CATEGORIES[name])

@@ -1,0 +1,36 @@
+"""From patch scores to anomaly maps at the image's size."""
+
+import numpy as np
+import numpy.typing as npt
+from scipy.ndimage import gaussian_filter1d
+
+from reconpatch.recipe import DetectionSettings
+
+Scores = npt.NDArray[np.float32]
+
+
+def anomaly_maps(patch_scores: Scores, size: int, settings: DetectionSettings) -> Scores:
+    """Return maps ``(N, size, size)`` of patch scores ``(N, h, w)``: upsampled, then blurred.
+
+    Upsampling and the Gaussian are both separable and linear, so that a map is
+    ``R s C^T`` with one matrix for the rows and one for the columns: two matrix products for all
+    maps at once.
+    """
+    rows, columns = (_smooth_upsampling(n, size, settings) for n in patch_scores.shape[1:])
+    maps: Scores = np.matmul(rows @ patch_scores, columns.T)
+    return maps
+
+
+def _smooth_upsampling(cells: int, size: int, settings: DetectionSettings) -> Scores:
+    """The ``(size, cells)`` matrix that upsamples a line of cells and blurs it.
+
+    The Gaussian is cut at four sigma, as PatchCore's is.
+    """
+    if settings.map_upsampling == "nearest":
+        lines = np.eye(cells)[np.arange(size) * cells // size]
+    else:
+        where = np.clip((np.arange(size) + 0.5) * cells / size - 0.5, 0, cells - 1)
+        lines = np.maximum(0, 1 - np.abs(where[:, None] - np.arange(cells)))
+    blurred = gaussian_filter1d(lines, settings.map_sigma, axis=0, mode=settings.map_border)
+    smooth: Scores = blurred.astype(np.float32)
+    return smooth

@@ -1,0 +1,89 @@
+"""A category's images, once through the backbone, to patch features on disk."""
+
+from pathlib import Path
+from typing import Never
+
+import numpy as np
+import torch
+from tqdm import tqdm
+
+from reconpatch.datasets import Category, Sample
+from reconpatch.features.aggregation import patch_features
+from reconpatch.features.backbones import Backbone, load_backbone
+from reconpatch.features.images import image_batches, masks
+from reconpatch.features.store import FeatureStore, Split
+from reconpatch.files import whole, write_json
+from reconpatch.provenance import Stopwatch, provenance
+from reconpatch.recipe import FeatureSettings
+
+
+def extract(
+    category: Category,
+    settings: FeatureSettings,
+    folder: Path,
+    *,
+    weights_folder: Path,
+    device: torch.device,
+    threads: int,
+    batch_size: int = 16,
+) -> FeatureStore:
+    """Compute the patch features of all images of a category and write them to ``folder``.
+
+    ``features.json`` is written last: where it stands, the folder is complete. Memory is that of
+    three batches of images and one of feature maps; the features themselves go straight to disk,
+    ``4 * h * w * D`` bytes an image.
+
+    Raises:
+        InputError: an image or mask cannot be read, or the backbone or its weights are not to be
+            had.
+    """
+    watch = Stopwatch()
+    with watch("backbone"):
+        backbone = load_backbone(settings.backbone, settings.layers, weights_folder, device)
+    category.write(folder / "category.json")
+    with watch("masks"), whole(folder / "masks.npy") as aside, aside.open("wb") as file:
+        np.save(file, masks(category.test, settings).numpy())
+    splits: dict[Split, tuple[Sample, ...]] = {"train": category.train, "test": category.test}
+    for split, samples in splits.items():
+        images = [sample.image for sample in samples]
+        with watch(split), whole(folder / f"{split}.npy") as aside:
+            progress = tqdm(total=len(images), desc=f"{category.name} {split}", unit="image")
+            with progress:
+                _extract_split(backbone, images, settings, aside, batch_size, threads, progress)
+    write_json(
+        folder / "features.json",
+        {
+            "dataset": category.dataset,
+            "category": category.name,
+            "data_sha256": category.sha256,
+            "settings": settings.model_dump(),
+            "weights": {"source": backbone.weights.source, "sha256": backbone.weights.sha256},
+            **watch.story(),
+            **provenance(device),
+        },
+    )
+    return FeatureStore(folder)
+
+
+def _extract_split(
+    backbone: Backbone,
+    images: list[Path],
+    settings: FeatureSettings,
+    path: Path,
+    batch_size: int,
+    threads: int,
+    progress: "tqdm[Never]",
+) -> None:
+    device = next(backbone.network.parameters()).device
+    array = None
+    row = 0
+    for batch in image_batches(images, settings, batch_size, threads):
+        patches = patch_features(backbone(batch.to(device)), settings).cpu().numpy()
+        if array is None:
+            shape = (len(images), *patches.shape[1:])
+            array = np.lib.format.open_memmap(path, "w+", dtype=np.float32, shape=shape)
+        array[row : row + len(batch)] = patches
+        row += len(batch)
+        progress.update(len(batch))
+    assert array is not None
+    array.flush()

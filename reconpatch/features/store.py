@@ -1,0 +1,41 @@
+"""Patch features on disk: computed once for a category, shared by every run that reads them."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from reconpatch.datasets import Category
+from reconpatch.files import read_json
+
+Split = Literal["train", "test"]
+
+
+@dataclass(frozen=True)
+class FeatureStore:
+    """The folder that ``extract`` fills: a NumPy file a split, the test masks, and their story."""
+
+    folder: Path
+
+    def patches(self, split: Split) -> npt.NDArray[np.float32]:
+        """Return the memory-mapped patch features ``(N, h, w, D)`` of a split."""
+        array: npt.NDArray[np.float32] = np.load(self.folder / f"{split}.npy", mmap_mode="r")
+        return array
+
+    def masks(self) -> npt.NDArray[np.bool_]:
+        """Return the memory-mapped test masks ``(N, crop, crop)``; all False without masks."""
+        array: npt.NDArray[np.bool_] = np.load(self.folder / "masks.npy", mmap_mode="r")
+        return array
+
+    @property
+    def category(self) -> Category:
+        """The category whose images these are, in the rows' order."""
+        return Category.read(self.folder / "category.json")
+
+    @property
+    def story(self) -> dict[str, Any]:
+        """How the features were made: settings, weights, data hash, seconds, machine."""
+        story: dict[str, Any] = read_json(self.folder / "features.json")
+        return story

@@ -1,0 +1,21 @@
+"""The trained representation: f, g, their averages, similarities, loss (Eqs. 1-8)."""
+
+from reconpatch.representation.loss import relaxed_contrastive_loss
+from reconpatch.representation.networks import (
+    RepresentationNetwork,
+    load_representation_layer,
+    save_representation,
+    update_average,
+)
+from reconpatch.representation.similarity import pseudo_labels
+from reconpatch.representation.training import train
+
+__all__ = [
+    "RepresentationNetwork",
+    "load_representation_layer",
+    "pseudo_labels",
+    "relaxed_contrastive_loss",
+    "save_representation",
+    "train",
+    "update_average",
+]

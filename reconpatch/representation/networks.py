@@ -1,0 +1,76 @@
+"""The representation network g(f(p)) and its exponential moving average (Eq. 8)."""
+
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from reconpatch.errors import InputError
+from reconpatch.files import whole
+from reconpatch.recipe import RepresentationSettings
+
+
+class RepresentationNetwork(nn.Module):
+    """The feature representation layer f and the projection layer g, each one linear layer.
+
+    Both are used in training; detection keeps f alone. Without a projection dimension g is the
+    identity (Table S4).
+    """
+
+    def __init__(self, input_dimension: int, settings: RepresentationSettings, seed: int) -> None:
+        """Draw the weights from ``seed``; the global random state stays as it was.
+
+        ``orthogonal`` draws (semi-)orthogonal weights and zero biases, so that f keeps all
+        distances where it has at least ``input_dimension`` outputs; ``uniform`` is torch's own
+        default.
+        """
+        super().__init__()
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            self.f = nn.Linear(input_dimension, settings.dimension)
+            self.g: nn.Module = nn.Identity()
+            if settings.projection_dimension is not None:
+                self.g = nn.Linear(settings.dimension, settings.projection_dimension)
+            if settings.initialization == "orthogonal":
+                for layer in (self.f, self.g):
+                    if isinstance(layer, nn.Linear):
+                        nn.init.orthogonal_(layer.weight)
+                        nn.init.zeros_(layer.bias)
+
+    def forward(self, patches: Tensor) -> Tensor:
+        """Return ``z = g(f(p))`` of patch features ``(B, D)``."""
+        z: Tensor = self.g(self.f(patches))
+        return z
+
+
+@torch.no_grad()
+def update_average(average: nn.Module, network: nn.Module, momentum: float) -> None:
+    """Eq. 8: ``theta_bar <- gamma theta_bar + (1 - gamma) theta``, over f and g together."""
+    torch._foreach_lerp_(list(average.parameters()), list(network.parameters()), 1 - momentum)
+
+
+def save_representation(network: RepresentationNetwork, path: Path) -> None:
+    """Write f and g as safetensors, whole or not at all."""
+    with whole(path) as aside:
+        save_file({name: t.contiguous() for name, t in network.state_dict().items()}, aside)
+
+
+def load_representation_layer(path: Path) -> nn.Linear:
+    """Return f alone, from the file that ``save_representation`` wrote.
+
+    Raises:
+        InputError: the file is damaged or holds no representation.
+    """
+    try:
+        tensors = load_file(path)
+        weight, bias = tensors["f.weight"], tensors["f.bias"]
+    except (OSError, SafetensorError, KeyError) as error:
+        raise InputError(
+            f"{path} holds no trained representation ({error}); delete it, and the next run trains "
+            "it anew."
+        ) from None
+    layer = nn.Linear(weight.shape[1], weight.shape[0])
+    layer.load_state_dict({"weight": weight, "bias": bias})
+    return layer

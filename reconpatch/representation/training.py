@@ -1,0 +1,97 @@
+"""Training of the representation (Section 3.2)."""
+
+import copy
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import torch
+from timm.optim import AdamP
+from torch.optim.lr_scheduler import CosineAnnealingLR
+from tqdm import tqdm
+
+from reconpatch.errors import InputError
+from reconpatch.recipe import RepresentationSettings
+from reconpatch.representation.loss import relaxed_contrastive_loss
+from reconpatch.representation.networks import RepresentationNetwork, update_average
+from reconpatch.representation.similarity import pseudo_labels
+
+
+def train(
+    patches: npt.NDArray[np.float32],
+    settings: RepresentationSettings,
+    seed: int,
+    *,
+    device: torch.device,
+    description: str = "training",
+) -> tuple[RepresentationNetwork, pd.DataFrame]:
+    """Train f and g on patch features and return them with their history.
+
+    Every epoch draws all patches once, without regard to the image or place they come from, in
+    mini-batches; the last, incomplete one is left out. The learning rate falls from its start to
+    zero along one cosine over all steps. Beside the patches, memory is that of a handful of
+    ``batch_size x batch_size`` matrices.
+
+    Args:
+        patches: patch features ``(N, h, w, D)``, possibly memory-mapped.
+        settings: every choice of the training.
+        seed: decides the initial weights and the order of the patches.
+        device: where the networks live.
+        description: what the progress bar calls the work.
+
+    Returns:
+        The trained network, and a frame with the columns ``epoch`` (from 1), ``loss`` (mean over
+        the epoch's steps) and ``learning_rate`` (at its end).
+
+    Raises:
+        InputError: fewer patches than a mini-batch, or the loss is no longer finite.
+    """
+    flat = patches.reshape(-1, patches.shape[-1])
+    steps = len(flat) // settings.batch_size
+    if steps == 0:
+        raise InputError(
+            f"{len(flat)} patches do not fill one mini-batch of {settings.batch_size}: lower "
+            "batch_size, or train on more images."
+        )
+    network = RepresentationNetwork(flat.shape[1], settings, seed).to(device)
+    average = copy.deepcopy(network).requires_grad_(False)
+    optimizer = AdamP(
+        network.parameters(),
+        lr=settings.learning_rate,
+        weight_decay=settings.weight_decay,
+        nesterov=settings.nesterov,
+    )
+    scheduler = CosineAnnealingLR(optimizer, settings.epochs * steps)
+    order = np.random.default_rng(seed)
+    history = []
+    with tqdm(total=settings.epochs * steps, desc=description, unit="step") as progress:
+        for epoch in range(1, settings.epochs + 1):
+            shuffled = order.permutation(len(flat))
+            total = torch.zeros((), device=device)
+            for step in range(steps):
+                rows = shuffled[step * settings.batch_size : (step + 1) * settings.batch_size]
+                batch = torch.from_numpy(flat[rows]).to(device)
+                labels = pseudo_labels(average(batch), settings)
+                loss = relaxed_contrastive_loss(
+                    network(batch),
+                    labels,
+                    settings.margin,
+                    detach_mean_distance=settings.detach_mean_distance,
+                )
+                optimizer.zero_grad()
+                loss.backward()
+                optimizer.step()
+                scheduler.step()
+                update_average(average, network, settings.ema_momentum)
+                total += loss.detach()
+                progress.update()
+            mean_loss = total.item() / steps
+            if not np.isfinite(mean_loss):
+                raise InputError(
+                    f"The loss is {mean_loss} in epoch {epoch}: lower learning_rate "
+                    f"{settings.learning_rate}, or look for features that are not finite."
+                )
+            rate = scheduler.get_last_lr()[0]
+            history.append({"epoch": epoch, "loss": mean_loss, "learning_rate": rate})
+            progress.set_postfix(epoch=epoch, loss=f"{mean_loss:.4f}")
+    return network, pd.DataFrame(history)

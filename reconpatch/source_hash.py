@@ -1,0 +1,28 @@
+"""Which results an edit of the code makes stale.
+
+Rooms import downwards only, so that a step's results depend on its room, the rooms before it in
+this list, and the settings that all read.
+"""
+
+import hashlib
+from pathlib import Path
+
+ROOMS = ("datasets", "features", "representation", "detection", "evaluation", "reporting")
+PACKAGE = Path(__file__).parent
+
+
+def source_hash(room: str) -> str:
+    """Return twelve hexadecimal digits that change with any code that ``room`` may depend on.
+
+    Args:
+        room: one of ``ROOMS``.
+    """
+    digest = hashlib.sha256()
+    files = [PACKAGE / "recipe.py", PACKAGE / "settings.py"]
+    if room not in ("datasets", "features"):
+        files.append(PACKAGE / "run.py")
+    for above in ROOMS[: ROOMS.index(room) + 1]:
+        files += [file for file in (PACKAGE / above).rglob("*") if file.suffix != ".pyc"]
+    for file in sorted(file for file in files if file.is_file()):
+        digest.update(str(file.relative_to(PACKAGE)).encode() + b"\0" + file.read_bytes())
+    return digest.hexdigest()[:12]

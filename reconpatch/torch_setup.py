@@ -1,0 +1,33 @@
+"""Torch as every step uses it: one device, a stated number of threads, the same bits every time."""
+
+import os
+
+import torch
+
+from reconpatch.errors import InputError
+
+
+def set_up_torch(device: str, threads: int) -> torch.device:
+    """Set threads and determinism for this process and return the device.
+
+    Args:
+        device: ``cpu``, ``cuda``, ``cuda:N``, or ``auto`` for a GPU where there is one.
+        threads: CPU threads of an operation; other numbers may give other last bits.
+
+    Raises:
+        InputError: the device is unknown or not there.
+    """
+    # cuBLAS repeats its bits only with a workspace of fixed size, chosen before its first call.
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    torch.set_num_threads(threads)
+    torch.use_deterministic_algorithms(True)
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        chosen = torch.device(device)
+        torch.empty(0, device=chosen)
+    except (RuntimeError, AssertionError) as error:
+        raise InputError(
+            f"Device {device} is not to be had ({str(error).splitlines()[0]}); take cpu or auto."
+        ) from None
+    return chosen

@@ -1,0 +1,113 @@
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+from reconpatch.datasets import Category, find_categories, kind_of, mvtec_ad, read_mvtec_layout
+from reconpatch.errors import InputError
+
+
+def read(folder: Path) -> Category:
+    return read_mvtec_layout(folder, "parts", kind="object")
+
+
+def test_category_is_read_in_order(category_folder: Path) -> None:
+    category = read(category_folder)
+    assert (category.dataset, category.name, category.kind) == ("parts", "part", "object")
+    assert [sample.image.name for sample in category.train] == ["000.png", "001.PNG", "002.jpg"]
+    assert [(sample.defect, sample.anomalous) for sample in category.test] == (
+        [("broken", True)] * 2 + [("good", False)] * 2
+    )
+    assert category.test[1].mask == category_folder / "ground_truth" / "broken" / "001_mask.png"
+    assert category.has_masks
+
+
+def test_category_survives_a_round_trip_through_json(category_folder: Path, tmp_path: Path) -> None:
+    category = read(category_folder)
+    category.write(tmp_path / "category.json")
+    assert Category.read(tmp_path / "category.json") == category
+
+
+def test_mask_may_have_the_name_of_its_image(category_folder: Path) -> None:
+    masks = category_folder / "ground_truth" / "broken"
+    (masks / "000_mask.png").rename(masks / "000.png")
+    assert read(category_folder).test[0].mask == masks / "000.png"
+
+
+def test_category_without_ground_truth_has_no_masks(category_folder: Path) -> None:
+    shutil.rmtree(category_folder / "ground_truth")
+    assert not read(category_folder).has_masks
+
+
+def test_defective_image_without_its_mask(category_folder: Path) -> None:
+    mask = category_folder / "ground_truth" / "broken" / "001_mask.png"
+    mask.unlink()
+    image = category_folder / "test" / "broken" / "001.jpeg"
+    with pytest.raises(InputError, match=rf"{image} has no mask: {mask} is missing; add it"):
+        read(category_folder)
+
+
+def test_missing_category(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="botle is not a folder; give the root that holds"):
+        read(tmp_path / "botle")
+
+
+def test_missing_train_good(category_folder: Path) -> None:
+    shutil.rmtree(category_folder / "train" / "good")
+    with pytest.raises(InputError, match="train/good is missing"):
+        read(category_folder)
+
+
+def test_empty_train_good(category_folder: Path) -> None:
+    for path in (category_folder / "train" / "good").iterdir():
+        path.unlink()
+    with pytest.raises(InputError, match=r"no training image; add normal ones .* to train/good"):
+        read(category_folder)
+
+
+def test_categories_are_found(category_folder: Path) -> None:
+    shutil.copytree(category_folder, category_folder.with_name("another"))
+    (category_folder.parent / "license").mkdir()
+    assert find_categories(category_folder.parent) == ["another", "part"]
+
+
+def test_folder_one_level_off_is_put_right(category_folder: Path) -> None:
+    root = category_folder.parent
+    with pytest.raises(InputError, match=f"{category_folder} is itself a category; give {root} "):
+        find_categories(category_folder)
+    with pytest.raises(InputError, match=f"holds no category, but {root} does; give that"):
+        find_categories(root.parent)
+
+
+def test_root_without_categories(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="no folder in it has train/good"):
+        find_categories(tmp_path)
+    with pytest.raises(InputError, match="gone is not a folder"):
+        find_categories(tmp_path / "gone")
+
+
+def test_official_counts_of_mvtec_ad() -> None:
+    categories = mvtec_ad().values()
+    assert sum(category.train for category in categories) == 3629
+    assert sum(category.test_good for category in categories) == 467
+    assert sum(category.test_defective for category in categories) == 1258
+    assert [category.kind for category in categories].count("object") == 10
+
+
+def test_kinds_are_known_for_mvtec_ad_alone() -> None:
+    assert kind_of("mvtec", "bottle") == "object"
+    assert kind_of("mvtec", "carpet") == "texture"
+    assert kind_of("mvtec", "bottles") is None
+    assert kind_of("visa", "bottle") is None
+
+
+def test_bottle_is_complete() -> None:
+    data = os.environ.get("RECONPATCH_TEST_DATA")
+    if data is None:
+        pytest.skip("RECONPATCH_TEST_DATA does not name a folder that holds mvtec/bottle")
+    bottle = read_mvtec_layout(Path(data) / "mvtec" / "bottle", "mvtec", "object")
+    official = mvtec_ad()["bottle"]
+    assert len(bottle.train) == official.train
+    assert sum(not sample.anomalous for sample in bottle.test) == official.test_good
+    assert sum(sample.mask is not None for sample in bottle.test) == official.test_defective

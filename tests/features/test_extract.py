@@ -1,0 +1,91 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from safetensors.torch import save_file
+from torch import Tensor
+
+from reconpatch.datasets import Category, Sample
+from reconpatch.errors import InputError
+from reconpatch.features import FeatureStore, extract, load_backbone, patch_features
+from reconpatch.recipe import FeatureSettings
+
+SETTINGS = FeatureSettings(backbone="test_resnet", resize=80, crop=64)
+
+
+@pytest.fixture(autouse=True)
+def weights_folder(tmp_path: Path, tiny_weights: dict[str, Tensor]) -> Path:
+    folder = tmp_path / "weights"
+    folder.mkdir()
+    save_file(tiny_weights, folder / "test_resnet.safetensors")
+    return folder
+
+
+@pytest.fixture
+def category(tmp_path: Path) -> Category:
+    """Three training and two test images; the last one has its left half marked as defective."""
+    rng = np.random.default_rng(0)
+    paths = [tmp_path / f"{number}.png" for number in range(5)]
+    for path in paths:
+        pixels = rng.integers(256, size=(80, 80, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(path)
+    mask = np.zeros((80, 80), dtype=np.uint8)
+    mask[:, :40] = 255
+    Image.fromarray(mask).save(tmp_path / "mask.png")
+    samples = [Sample(path, "good", None) for path in paths[:4]]
+    bad = Sample(paths[4], "scratch", tmp_path / "mask.png")
+    return Category("mine", "widget", None, tuple(samples[:3]), (samples[3], bad), "0" * 64)
+
+
+def extracted(category: Category, folder: Path, batch_size: int = 16) -> FeatureStore:
+    return extract(
+        category,
+        SETTINGS,
+        folder / "features",
+        weights_folder=folder / "weights",
+        device=torch.device("cpu"),
+        threads=2,
+        batch_size=batch_size,
+    )
+
+
+def test_an_images_features_do_not_depend_on_its_batch(
+    category: Category, tmp_path: Path, weights_folder: Path
+) -> None:
+    store = extracted(category, tmp_path, batch_size=2)
+    backbone = load_backbone("test_resnet", (2, 3), weights_folder, torch.device("cpu"))
+    for split, samples in (("train", category.train), ("test", category.test)):
+        found = store.patches(split)
+        assert found.shape == (len(samples), 8, 8, 48 + 192)
+        assert found.dtype == np.float32
+        for row, sample in enumerate(samples):
+            with Image.open(sample.image) as image:
+                pixels = torch.from_numpy(np.asarray(image)[8:72, 8:72].copy()).permute(2, 0, 1)
+            alone = patch_features(backbone(pixels[None]), SETTINGS)[0]
+            np.testing.assert_allclose(found[row], alone, rtol=1e-4, atol=1e-4)
+
+
+def test_a_store_tells_its_masks_images_settings_and_weights(
+    category: Category, tmp_path: Path
+) -> None:
+    extracted(category, tmp_path)
+    store = FeatureStore(tmp_path / "features")
+    assert not store.masks()[0].any()
+    assert store.masks()[1].tolist() == [[True] * 32 + [False] * 32] * 64
+    assert store.category == category
+    assert FeatureSettings.model_validate(store.story["settings"]) == SETTINGS
+    assert store.story["weights"]["source"] == f"folder {tmp_path / 'weights'}"
+
+
+def test_an_extraction_that_fails_leaves_no_complete_looking_folder(
+    category: Category, tmp_path: Path
+) -> None:
+    last = category.test[1].image
+    last.write_bytes(last.read_bytes()[:200])
+    with pytest.raises(InputError, match=last.name):
+        extracted(category, tmp_path)
+    left = {path.name for path in (tmp_path / "features").iterdir()}
+    assert not {name for name in left if "part" in name}
+    assert not left & {"test.npy", "features.json"}

@@ -1,0 +1,155 @@
+import copy
+import math
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+import torch
+from timm.optim import AdamP
+
+from reconpatch.errors import InputError
+from reconpatch.recipe import RepresentationSettings
+from reconpatch.representation import RepresentationNetwork, train
+from tests import naive
+
+CPU = torch.device("cpu")
+SMALL = RepresentationSettings(
+    dimension=5, projection_dimension=4, epochs=3, batch_size=32, learning_rate=1e-2, k=4
+)
+
+
+def random_patches(*shape: int) -> npt.NDArray[np.float32]:
+    return np.random.default_rng(0).normal(size=shape).astype(np.float32)
+
+
+@pytest.mark.parametrize("momentum", [1.0, 0.5, 0.0])
+def test_training_takes_the_steps_that_the_equations_give(momentum: float) -> None:
+    """A second training loop, on the naive equations; one mini-batch holds all patches.
+
+    With momentum 1 the labels stay those of the initial network, with 0 they are the trained one's.
+    """
+    steps, k, sigma, alpha, margin, rate = 6, 5, 2.0, 0.4, 1.1, 0.05
+    chosen = RepresentationSettings(
+        dimension=4,
+        projection_dimension=3,
+        epochs=steps,
+        batch_size=12,
+        learning_rate=rate,
+        weight_decay=0.1,
+        k=k,
+        sigma=sigma,
+        alpha=alpha,
+        margin=margin,
+        ema_momentum=momentum,
+    )
+    patches = random_patches(2, 2, 3, 6).astype(np.float64)
+    rows = torch.from_numpy(patches.reshape(12, 6))
+    with naive.double_precision():
+        trained, history = train(patches, chosen, seed=3, device=CPU)
+
+        network = RepresentationNetwork(6, chosen, seed=3)
+        average = copy.deepcopy(network)
+        initial = network.f.weight.detach().clone()
+        optimizer = AdamP(network.parameters(), lr=rate, weight_decay=0.1, nesterov=True)
+        losses = []
+        for step in range(steps):
+            for group in optimizer.param_groups:
+                group["lr"] = rate * (1 + math.cos(math.pi * step / steps)) / 2
+            zbar = average(rows).tolist()
+            labels = naive.eq6_pseudo_labels(
+                naive.eq1_pairwise_similarity(zbar, sigma),
+                naive.contextual_similarity(zbar, k, math.ceil(k / 2), include_self=True),
+                alpha,
+            )
+            loss = naive.eq7_relaxed_contrastive_loss(network(rows), labels, margin)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            losses.append(loss.item())
+            with torch.no_grad():
+                for old, new in zip(average.parameters(), network.parameters(), strict=True):
+                    moved = naive.eq8_moving_average(
+                        old.flatten().tolist(), new.flatten().tolist(), momentum
+                    )
+                    old.copy_(torch.tensor(moved).view_as(old))
+    # The biases have no gradient but rounding, as the loss knows only differences.
+    torch.testing.assert_close(trained.f.weight, network.f.weight, rtol=1e-9, atol=1e-10)
+    torch.testing.assert_close(trained.g.weight, network.g.weight, rtol=1e-9, atol=1e-10)
+    np.testing.assert_allclose(history["loss"], losses, rtol=1e-9)
+    assert (trained.f.weight - initial).abs().max() > 0.01
+
+
+def test_the_averaged_network_gives_the_labels_from_the_second_step_on() -> None:
+    patches = random_patches(2, 4, 4, 8)
+    one_step = SMALL.model_copy(update={"epochs": 1})
+    weights = {
+        (chosen.epochs, momentum): train(
+            patches, chosen.model_copy(update={"ema_momentum": momentum}), seed=0, device=CPU
+        )[0].f.weight
+        for chosen in (one_step, SMALL)
+        for momentum in (0.0, 1.0)
+    }
+    assert torch.equal(weights[1, 0.0], weights[1, 1.0])
+    assert not torch.equal(weights[3, 0.0], weights[3, 1.0])
+
+
+def test_a_seed_repeats_its_weights_bit_for_bit_and_leaves_the_global_state() -> None:
+    patches = random_patches(4, 6, 6, 8)
+    state = torch.get_rng_state()
+    first, history = train(patches, SMALL, seed=1, device=CPU)
+    assert torch.equal(torch.get_rng_state(), state)
+    torch.rand(3)
+    again, history_again = train(patches, SMALL, seed=1, device=CPU)
+    other, _ = train(patches, SMALL, seed=2, device=CPU)
+    for name, tensor in first.state_dict().items():
+        assert torch.equal(tensor, again.state_dict()[name])
+    assert history.equals(history_again)
+    assert not torch.equal(first.f.weight, other.f.weight)
+
+
+def test_the_history_has_an_epoch_a_row_and_one_cosine_to_zero() -> None:
+    chosen = SMALL.model_copy(update={"epochs": 5})
+    # 144 patches make four mini-batches and a rest that is left out.
+    _, history = train(random_patches(4, 6, 6, 8), chosen, seed=0, device=CPU)
+    assert history["epoch"].tolist() == [1, 2, 3, 4, 5]
+    cosine = [chosen.learning_rate * (1 + math.cos(math.pi * e / 5)) / 2 for e in range(1, 6)]
+    np.testing.assert_allclose(history["learning_rate"], cosine, rtol=1e-9, atol=1e-12)
+    assert np.isfinite(history["loss"]).all()
+
+
+class Recording(np.ndarray):
+    """An array that keeps what is read from it with a list of rows."""
+
+    read: list[npt.NDArray[np.float32]]
+
+    def __getitem__(self, key: object) -> object:
+        found = super().__getitem__(key)
+        if isinstance(key, np.ndarray):
+            Recording.read.append(np.asarray(found))
+        return found
+
+
+def test_an_epoch_draws_patches_of_all_images_once_in_another_order_each() -> None:
+    Recording.read = []
+    patches = random_patches(4, 6, 6, 8)
+    train(patches.view(Recording), SMALL, seed=0, device=CPU)
+    number = {row.tobytes(): i for i, row in enumerate(patches.reshape(-1, 8))}
+    batches = [[number[row.tobytes()] for row in batch] for batch in Recording.read]
+    assert [len(batch) for batch in batches] == [32] * 12
+    epochs = [[i for batch in batches[start : start + 4] for i in batch] for start in (0, 4, 8)]
+    assert all(len(set(epoch)) == 128 for epoch in epochs)
+    assert epochs[0] != epochs[1]
+    # Each mini-batch has patches of every image, of 36 patches each.
+    assert all({i // 36 for i in batch} == {0, 1, 2, 3} for batch in batches)
+
+
+def test_too_few_patches_for_a_mini_batch_are_refused() -> None:
+    with pytest.raises(InputError, match=r"31 patches.*32"):
+        train(random_patches(1, 1, 31, 8), SMALL, seed=0, device=CPU)
+
+
+def test_features_that_are_not_finite_end_the_training() -> None:
+    patches = random_patches(4, 6, 6, 8)
+    patches[1] = np.nan
+    with pytest.raises(InputError, match="not finite"):
+        train(patches, SMALL, seed=0, device=CPU)

@@ -1,0 +1,69 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from reconpatch.errors import InputError
+from reconpatch.recipe import FeatureSettings, Recipe, RepresentationSettings, parse_recipe
+
+AMBIGUITIES = Path(__file__).parents[1] / "docs" / "ambiguities.md"
+
+
+def test_equal_recipes_share_a_key_however_they_were_written() -> None:
+    spelled_out = parse_recipe(Recipe().model_dump_json())
+    assert parse_recipe("{}").key == spelled_out.key == Recipe().key
+
+
+def test_another_setting_gives_another_key() -> None:
+    texts = [
+        "{}",
+        '{"features": {"patch_size": 5}}',
+        '{"representation": {}}',
+        '{"representation": {"k": 7}}',
+        '{"detection": {"coreset_share": 0.1}}',
+    ]
+    assert len({parse_recipe(text).key for text in texts}) == len(texts)
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ('{"features": {"patchsize": 3}}', "features.patchsize: Extra inputs"),
+        ('{"features": {"patch_size": 4}}', "features: patch_size 4 must be odd"),
+        ('{"features": {"layers": [3, 2]}}', "must rise"),
+        ('{"features": {"crop": 512}}', "crop 512 is larger than resize 256"),
+        ('{"features": {"aggregation": "patchcore"}}', "needs layer_dimension"),
+        ('{"features": {"target_dimension": 8}}', "belong to aggregation patchcore"),
+        ('{"representation": {"alpha": 1.5}}', "representation.alpha: .*less than or equal to 1"),
+        ('{"representation": {"k": 1, "half_set_rounding": "down"}}', "empty half set"),
+        ('{"representation": {"k": 64, "batch_size": 32}}', "k 64 must be below batch_size 32"),
+        ('{"detection": {"coreset_share": 0}}', "detection.coreset_share: .*greater than 0"),
+        ('{"detection": {"map_sigma": NaN}}', "detection.map_sigma"),
+        ("not json", "Invalid JSON"),
+    ],
+)
+def test_impossible_recipes_say_which_setting_and_why(text: str, complaint: str) -> None:
+    with pytest.raises(InputError, match=complaint):
+        parse_recipe(text)
+
+
+def test_papers_settings_are_the_defaults() -> None:
+    features, representation = FeatureSettings(), RepresentationSettings()
+    assert (features.backbone, features.layers, features.patch_size) == (
+        "wide_resnet50_2",
+        (2, 3),
+        3,
+    )
+    assert (features.resize, features.crop) == (256, 224)
+    assert (representation.dimension, representation.epochs) == (512, 120)
+    assert (representation.k, representation.alpha, representation.margin) == (5, 0.5, 1.0)
+    assert (representation.learning_rate, representation.weight_decay) == (1e-5, 1e-2)
+    assert Recipe().detection.coreset_share == 0.01
+
+
+def test_every_setting_has_a_line_in_the_list_of_ambiguities_or_of_the_papers_choices() -> None:
+    text = AMBIGUITIES.read_text()
+    recipe = Recipe(representation=RepresentationSettings())
+    groups = json.loads(recipe.model_dump_json())
+    missing = [n for group in groups.values() for n in group if f"`{n}`" not in text]
+    assert not missing
