@@ -21,12 +21,12 @@ class FeatureStore:
 
     def patches(self, split: Split) -> npt.NDArray[np.float32]:
         """Return the memory-mapped patch features ``(N, h, w, D)`` of a split."""
-        array: npt.NDArray[np.float32] = np.load(self.folder / f"{split}.npy", mmap_mode="r")
+        array: npt.NDArray[np.float32] = np.load(self.folder / f"{split}.npy", mmap_mode="c")
         return array
 
     def masks(self) -> npt.NDArray[np.bool_]:
         """Return the memory-mapped test masks ``(N, crop, crop)``; all False without masks."""
-        array: npt.NDArray[np.bool_] = np.load(self.folder / "masks.npy", mmap_mode="r")
+        array: npt.NDArray[np.bool_] = np.load(self.folder / "masks.npy", mmap_mode="c")
         return array
 
     @property
