@@ -10,8 +10,9 @@ ROWS = 2048
 class MemoryBank:
     """Nominal vectors ``(M, D)`` and exact search among them.
 
-    FAISS finds the neighbours (on the GPU where the vectors lie there and FAISS has one); distances
-    are then taken by subtraction, so that small ones do not suffer from the search's rounding.
+    FAISS finds the neighbours (on the GPU where the vectors lie there and FAISS has one). It sees
+    them from the vectors' mean, so that its rounding scales with their spread; distances are then
+    taken by subtraction, so that small ones do not suffer from it at all.
     """
 
     def __init__(self, vectors: Tensor) -> None:
@@ -19,13 +20,17 @@ class MemoryBank:
         index: faiss.Index = faiss.IndexFlatL2(vectors.shape[1])
         if vectors.is_cuda and hasattr(faiss, "index_cpu_to_all_gpus"):
             index = faiss.index_cpu_to_all_gpus(index)
-        index.add(vectors.cpu().numpy())
+        self._mean = vectors.mean(dim=0)
+        index.add((vectors - self._mean).cpu().numpy())
         self._index = index
 
     def neighbours(self, queries: Tensor, count: int) -> Tensor:
         """Return the indices ``(Q, count)`` of each query's nearest vectors, nearest first."""
-        _, indices = self._index.search(queries.cpu().numpy(), count)
-        return torch.from_numpy(indices).to(queries.device)
+        found = [
+            torch.from_numpy(self._index.search((rows - self._mean).cpu().numpy(), count)[1])
+            for rows in queries.split(ROWS)
+        ]
+        return torch.cat(found).to(queries.device)
 
     def nearest(self, queries: Tensor) -> tuple[Tensor, Tensor]:
         """Eq. 9: each query's distance to its nearest vector r*, and the index of r*, ``(Q,)``."""
@@ -53,9 +58,6 @@ class MemoryBank:
         if min(b, len(self.vectors)) == 1:
             return torch.ones_like(distances)
         crowd = self.neighbours(self.vectors, min(b, len(self.vectors)))
-        # Among duplicates the search may leave r* out of its own neighbours.
-        own = torch.arange(len(crowd), device=crowd.device)
-        crowd[:, -1] = torch.where((crowd == own[:, None]).any(dim=1), crowd[:, -1], own)
         factors = []
         for rows, at, distance in zip(
             queries.split(ROWS), nearest.split(ROWS), distances.split(ROWS), strict=True

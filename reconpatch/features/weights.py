@@ -51,6 +51,13 @@ class Weights:
                 f"{self.path} cannot be read as weights: {str(error).splitlines()[0]} "
                 "Replace it with a whole copy; files that hold more than tensors are not loaded."
             ) from None
+        # timm would take an empty mapping for none at all, and fetch other weights.
+        named = isinstance(tensors, dict) and tensors
+        if not (named and all(isinstance(tensor, Tensor) for tensor in tensors.values())):
+            raise InputError(
+                f"{self.path} does not hold tensors by name. A training checkpoint often has them "
+                "one level down: save that part, the state dict, alone."
+            )
         return tensors if self.architecture is None else self._renamed(tensors)
 
     def _renamed(self, tensors: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -4,6 +4,8 @@ Neighbourhoods are lists, never dense masks: with B patches and k neighbours, th
 similarity costs B k^3 comparisons and B k^2 additions beside the one B x B distance matrix.
 """
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -18,13 +20,16 @@ def squared_distances(z: Tensor) -> Tensor:
     """
     z = z - z.mean(dim=0)
     norms = z.square().sum(dim=1)
-    squared = torch.addmm(norms[:, None] + norms, z, z.T, alpha=-2).clamp_(min=0)
-    return squared.fill_diagonal_(0)
+    squared = norms[:, None] + norms
+    return squared.addmm_(z, z.T, alpha=-2).clamp_(min=0).fill_diagonal_(0)
 
 
 def pairwise_similarity(squared: Tensor, sigma: float | Tensor) -> Tensor:
     """Eq. 1: ``exp(-||zbar_i - zbar_j||^2 / sigma)`` from squared distances ``(B, B)``."""
-    return torch.exp(squared / -sigma)
+    # Numbers that underflow cost processors some thirty times as much, here and wherever the labels
+    # go. A floor of 1e-19 (in single precision) is far below what a label in [0, 1] resolves.
+    floor = math.log(torch.finfo(squared.dtype).tiny) / 2
+    return (squared / -sigma).clamp_(min=floor).exp_()
 
 
 def nearest_neighbours(squared: Tensor, k: int, *, include_self: bool) -> Tensor:
@@ -53,8 +58,8 @@ def reciprocal_neighbours(neighbours: Tensor) -> Tensor:
     return (neighbours[neighbours] == rows[:, None, None]).any(dim=2)
 
 
-def query_expansion(neighbours: Tensor, shared: Tensor, half: Tensor) -> Tensor:
-    """Eq. 4: the mean of Eq. 2's rows over the reciprocal half set, as ``(B, B)``.
+def query_expansion(neighbours: Tensor, shared: Tensor, half: Tensor) -> tuple[Tensor, Tensor]:
+    """Eq. 4: the mean of Eq. 2's rows over the reciprocal half set, as a list of ``n`` terms a row.
 
     A patch whose half set is empty (possible only where a patch is not its own neighbour) keeps
     its own row of Eq. 2.
@@ -63,29 +68,34 @@ def query_expansion(neighbours: Tensor, shared: Tensor, half: Tensor) -> Tensor:
         neighbours: ``N_k``, ``(B, k)``.
         shared: Eq. 2 on them, ``(B, k)``.
         half: ``N_{k/2}``, ``(B, h)``.
+
+    Returns:
+        Columns ``(B, n)`` and values ``(B, n)``, ``n = (h + 1) k``: the value of a pair is the sum
+        of its terms, and zero where it has none.
     """
-    size = len(neighbours)
     members = reciprocal_neighbours(half)
     alone = ~members.any(dim=1, keepdim=True)
-    rows = torch.arange(size, device=half.device)[:, None]
+    rows = torch.arange(len(neighbours), device=half.device)[:, None]
     half = torch.cat([half, rows], dim=1)
     members = torch.cat([members, alone], dim=1)
     weights = members / members.sum(dim=1, keepdim=True)
-    values = (weights[:, :, None] * shared[half]).flatten(1)
-    expanded = values.new_zeros(size, size)
-    return expanded.scatter_add_(1, neighbours[half].flatten(1), values)
+    return neighbours[half].flatten(1), (weights[:, :, None] * shared[half]).flatten(1)
 
 
-def symmetric(similarity: Tensor) -> Tensor:
-    """Eq. 5: the mean of a similarity ``(B, B)`` and its transpose."""
-    return (similarity + similarity.T) / 2
+def add_symmetric(similarity: Tensor, columns: Tensor, values: Tensor) -> Tensor:
+    """Eq. 5: add ``(w_ij + w_ji) / 2`` of a list of terms to a matrix ``(B, B)``, in place.
 
-
-def contextual_similarity(squared: Tensor, settings: RepresentationSettings) -> Tensor:
-    """Eqs. 2-5 from squared distances ``(B, B)``, as ``(B, B)`` in [0, 1]."""
-    neighbours = nearest_neighbours(squared, settings.k, include_self=settings.include_self)
-    half = neighbours[:, : settings.half_k]
-    return symmetric(query_expansion(neighbours, shared_neighbours(neighbours), half))
+    Args:
+        similarity: what is added to.
+        columns: ``(B, n)``, the j of each term of row i.
+        values: ``(B, n)``, the terms.
+    """
+    size = len(similarity)
+    rows = torch.arange(size, device=columns.device)[:, None]
+    places = torch.stack([rows * size + columns, columns * size + rows])
+    terms = (values / 2).to(similarity.dtype).expand_as(places)
+    similarity.view(-1).scatter_add_(0, places.flatten(), terms.flatten())
+    return similarity
 
 
 @torch.no_grad()
@@ -98,7 +108,11 @@ def pseudo_labels(zbar: Tensor, settings: RepresentationSettings) -> Tensor:
     squared = squared_distances(zbar)
     sigma: float | Tensor = settings.sigma
     if settings.sigma_unit == "mean_squared_distance":
-        sigma = settings.sigma * squared.sum() / (len(zbar) * (len(zbar) - 1))
-    pairwise = pairwise_similarity(squared, sigma)
-    contextual = contextual_similarity(squared, settings)
-    return torch.lerp(contextual, pairwise, settings.alpha)
+        mean = squared.sum() / (len(zbar) * (len(zbar) - 1))
+        # Of nothing but duplicates the mean is zero, and any sigma calls them alike.
+        sigma = settings.sigma * mean.clamp_(min=torch.finfo(zbar.dtype).tiny)
+    neighbours = nearest_neighbours(squared, settings.k, include_self=settings.include_self)
+    shared = shared_neighbours(neighbours)
+    columns, values = query_expansion(neighbours, shared, neighbours[:, : settings.half_k])
+    labels = pairwise_similarity(squared, sigma).mul_(settings.alpha)
+    return add_symmetric(labels, columns, (1 - settings.alpha) * values).clamp_(max=1)

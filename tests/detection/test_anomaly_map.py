@@ -8,21 +8,24 @@ from reconpatch.detection import anomaly_maps
 from reconpatch.recipe import DetectionSettings
 
 
+@pytest.mark.parametrize("upsampling", ["bilinear", "nearest"])
+@pytest.mark.parametrize("border", ["reflect", "mirror"])
 @pytest.mark.parametrize(
     ("grid", "size", "sigma"), [((28, 28), 224, 4.0), ((5, 7), 33, 1.5), ((30, 9), 20, 2.0)]
 )
-def test_maps_are_torchs_bilinear_upsampling_under_scipys_gaussian(
-    grid: tuple[int, int], size: int, sigma: float
+def test_maps_are_torchs_upsampling_under_scipys_gaussian(
+    grid: tuple[int, int], size: int, sigma: float, border: str, upsampling: str
 ) -> None:
     scores = np.random.default_rng(0).normal(10, 3, size=(3, *grid)).astype(np.float32)
     upsampled = F.interpolate(
         torch.from_numpy(scores).double()[:, None],
         size=(size, size),
-        mode="bilinear",
-        align_corners=False,
+        mode=upsampling,
+        align_corners=False if upsampling == "bilinear" else None,
     )
-    expected = [gaussian_filter(image, sigma) for image in upsampled[:, 0].numpy()]
-    maps = anomaly_maps(scores, size, DetectionSettings(map_sigma=sigma))
+    expected = [gaussian_filter(image, sigma, mode=border) for image in upsampled[:, 0].numpy()]
+    chosen = DetectionSettings(map_sigma=sigma, map_upsampling=upsampling, map_border=border)
+    maps = anomaly_maps(scores, size, chosen)
     assert maps.dtype == np.float32
     np.testing.assert_allclose(maps, expected, rtol=1e-5)
 

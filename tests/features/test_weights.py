@@ -77,7 +77,7 @@ def test_two_candidate_files_are_both_named(
         find_weights(TINY, TINY_TAGGED, tmp_path)
 
 
-@pytest.mark.parametrize("damage", ["shape", "missing", "unknown", "truncated", "no mapping"])
+@pytest.mark.parametrize("damage", ["shape", "missing", "unknown", "truncated"])
 def test_weights_that_do_not_fit_are_refused(
     tmp_path: Path, tiny_weights: dict[str, Tensor], damage: str
 ) -> None:
@@ -91,11 +91,19 @@ def test_weights_that_do_not_fit_are_refused(
     elif damage == "unknown":
         weights["layer9.weight"] = torch.zeros(1)
     path = tmp_path / f"{TINY}.pth"
-    torch.save(torch.zeros(3) if damage == "no mapping" else weights, path)
+    torch.save(weights, path)
     if damage == "truncated":
         path.write_bytes(path.read_bytes()[:-1000])
     with pytest.raises(InputError, match=str(tmp_path)):
         load_backbone(TINY, (2,), tmp_path, CPU)
+
+
+# Timm takes an empty mapping for none at all, and downloads other weights in its place.
+@pytest.mark.parametrize("content", [{}, [1.0], {"state_dict": {}}], ids=repr)
+def test_a_file_without_tensors_by_name_is_refused(tmp_path: Path, content: object) -> None:
+    torch.save(content, tmp_path / f"{TINY}.pth")
+    with pytest.raises(InputError, match=rf"{TINY}\.pth"):
+        find_weights(TINY, TINY_TAGGED, tmp_path).tensors()
 
 
 def test_a_package_whose_tensors_have_other_shapes_is_refused(

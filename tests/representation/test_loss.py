@@ -10,12 +10,11 @@ from tests import naive
 
 
 def batch(seed: int, rows: int) -> tuple[Tensor, Tensor]:
-    """Float64 embeddings and labels; the labels are not symmetric, which the loss does not need."""
+    """Float64 embeddings and symmetric labels."""
     rng = np.random.default_rng(seed)
-    return (
-        torch.from_numpy(rng.normal(size=(rows, 3))).requires_grad_(),
-        torch.from_numpy(rng.uniform(size=(rows, rows))),
-    )
+    labels = torch.from_numpy(rng.uniform(size=(rows, rows)))
+    z = torch.from_numpy(rng.normal(size=(rows, 3))).requires_grad_()
+    return z, (labels + labels.T) / 2
 
 
 @given(
@@ -69,11 +68,27 @@ def test_pseudo_labels_get_no_gradient() -> None:
 
 
 @pytest.mark.parametrize("distinct", [1, 2, 5])
-def test_duplicates_leave_single_precision_gradients_finite(distinct: int) -> None:
+def test_duplicates_leave_single_precision_loss_and_gradient_finite(distinct: int) -> None:
     rng = np.random.default_rng(distinct)
-    rows = np.repeat(rng.normal(size=(distinct, 16)), 6, axis=0)
-    z = torch.from_numpy(rows).float().requires_grad_()
+    # Eight copies have exactly their mean, so that one distinct row leaves no distance at all.
+    rows = np.repeat(rng.normal(size=(distinct, 16)).astype(np.float32), 8, axis=0)
+    z = torch.from_numpy(rows).requires_grad_()
     labels = torch.from_numpy(rng.uniform(size=(len(z), len(z)))).float()
-    relaxed_contrastive_loss(z, labels, 1.0).backward()
+    loss = relaxed_contrastive_loss(z, labels, 1.0)
+    loss.backward()
+    assert loss.isfinite()
     assert z.grad is not None
     assert z.grad.isfinite().all()
+
+
+def test_single_precision_keeps_value_and_gradient_to_a_few_of_its_digits() -> None:
+    z, labels = batch(seed=14, rows=16)
+    single = z.detach().float().requires_grad_()
+    exact = single.detach().double().requires_grad_()
+    loss = relaxed_contrastive_loss(single, labels.float(), 1.0)
+    expected = naive.eq7_relaxed_contrastive_loss(exact, labels.float().tolist(), 1.0)
+    (gradient,) = torch.autograd.grad(loss, single)
+    (expected_gradient,) = torch.autograd.grad(expected, exact)
+    # Some tens of roundings of 6e-8, each of terms no larger than the gradient by far.
+    torch.testing.assert_close(loss.double(), expected, rtol=2e-6, atol=0)
+    assert (gradient - expected_gradient).norm() < 1e-5 * expected_gradient.norm()
