@@ -29,6 +29,7 @@ class FeatureSettings(Settings):
     layer_dimension: Count | None = None
     target_dimension: Count | None = None
     border: Literal["zeros", "inside"] = "zeros"
+    stored_as: Literal["float32", "float16"] = "float32"
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -71,6 +72,7 @@ class RepresentationSettings(Settings):
     margin: Positive = 1.0
     detach_mean_distance: bool = False
     ema_momentum: Fraction = 0.999
+    mixed_precision: bool = False
 
     @model_validator(mode="after")
     def _check(self) -> Self:

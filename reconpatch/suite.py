@@ -112,7 +112,8 @@ class Suite(Settings):
         """Make sure that the folders of all data sets stand where the suite looks for them.
 
         Raises:
-            InputError: some do not; the message names them and what runs without.
+            InputError: some do not; the message names them and what runs without. Or two data sets
+                have a category of one name.
         """
         missing = [
             str(dataset.source.root / category)
@@ -131,8 +132,12 @@ class Suite(Settings):
                 "A suite that needs no download:\n"
                 "  snakemake --cores all --config suite=demo"
             )
-        for _ in self.categories():
-            pass
+        names = [category for _, category in self.categories()]
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            raise InputError(
+                f"Suite {self.name} has the category {twice[0]} in two data sets; a table's rows "
+                "need distinct names. Rename a folder, or split the suite."
+            )
 
 
 def load_suite(path: Path, data_root: Path) -> Suite:

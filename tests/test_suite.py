@@ -74,3 +74,13 @@ def test_mistakes_are_named_with_their_place(
 ) -> None:
     with pytest.raises(InputError, match=complaint):
         load(tmp_path, WHOLE.replace(old, new))
+
+
+def test_two_data_sets_with_a_category_of_one_name_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "some.yaml"
+    twice = "  - source: {layout: elpv, dataset: elpv}\n    categories: [bottle]\n"
+    path.write_text(WHOLE.replace("seeds:", f"{twice}seeds:"))
+    for category in ("bottle", "cable"):
+        (tmp_path / "mvtec" / category / "train" / "good").mkdir(parents=True)
+    with pytest.raises(InputError, match="category bottle in two data sets"):
+        load_suite(path, tmp_path).check_data()

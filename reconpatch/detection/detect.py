@@ -11,7 +11,7 @@ from reconpatch.detection.coreset import coreset_size, greedy_coreset
 from reconpatch.detection.memory_bank import MemoryBank
 from reconpatch.recipe import DetectionSettings
 
-Patches = npt.NDArray[np.float32]
+Array = npt.NDArray[np.float32]
 ROWS = 8192
 
 
@@ -24,22 +24,32 @@ class Scores:
         patches: one score a patch, ``(N, h, w)``.
     """
 
-    images: Patches
-    patches: Patches
+    images: Array
+    patches: Array
 
 
 @torch.inference_mode()
-def represent(patches: Patches, layer: nn.Module | None, device: torch.device) -> Tensor:
-    """Return the features ``(N h w, d)`` that detection works on.
+def represent(
+    patches: npt.NDArray[np.floating], layer: nn.Linear | None, device: torch.device
+) -> Tensor:
+    """Return the features ``(N h w, d)`` that detection works on, in single precision.
 
     That is ``f(p)`` for a representation layer f, and the patch features themselves for None
     (PatchCore). Memory: ``4 N h w d`` bytes on the device.
+
+    Args:
+        patches: patch features ``(N, h, w, D)``, possibly memory-mapped.
+        layer: f, or None.
+        device: where the features are wanted.
     """
     flat = torch.from_numpy(patches.reshape(-1, patches.shape[-1]))
     if layer is None:
-        return flat.to(device)
+        return flat.to(device, torch.float32)
     layer = layer.to(device)
-    return torch.cat([layer(rows.to(device)) for rows in flat.split(ROWS)])
+    features = torch.empty(len(flat), layer.out_features, device=device)
+    for rows, filled in zip(flat.split(ROWS), features.split(ROWS), strict=True):
+        filled.copy_(layer(rows.to(device, torch.float32)))
+    return features
 
 
 def build_memory_bank(

@@ -31,7 +31,7 @@ def extract(
 
     ``features.json`` is written last: where it stands, the folder is complete. Memory is that of
     three batches of images and one of feature maps; the features themselves go straight to disk,
-    ``4 * h * w * D`` bytes an image.
+    ``4 * h * w * D`` bytes an image, half of that as float16.
 
     Raises:
         InputError: an image or mask cannot be read, or the backbone or its weights are not to be
@@ -81,7 +81,7 @@ def _extract_split(
         patches = patch_features(backbone(batch.to(device)), settings).cpu().numpy()
         if array is None:
             shape = (len(images), *patches.shape[1:])
-            array = np.lib.format.open_memmap(path, "w+", dtype=np.float32, shape=shape)
+            array = np.lib.format.open_memmap(path, "w+", dtype=settings.stored_as, shape=shape)
         array[row : row + len(batch)] = patches
         row += len(batch)
         progress.update(len(batch))

@@ -11,6 +11,7 @@ from reconpatch.datasets import Category
 from reconpatch.files import read_json
 
 Split = Literal["train", "test"]
+Patches = npt.NDArray[np.float32 | np.float16]
 
 
 @dataclass(frozen=True)
@@ -19,9 +20,9 @@ class FeatureStore:
 
     folder: Path
 
-    def patches(self, split: Split) -> npt.NDArray[np.float32]:
-        """Return the memory-mapped patch features ``(N, h, w, D)`` of a split."""
-        array: npt.NDArray[np.float32] = np.load(self.folder / f"{split}.npy", mmap_mode="c")
+    def patches(self, split: Split) -> Patches:
+        """Return the memory-mapped patch features ``(N, h, w, D)`` of a split, as stored."""
+        array: Patches = np.load(self.folder / f"{split}.npy", mmap_mode="c")
         return array
 
     def masks(self) -> npt.NDArray[np.bool_]:

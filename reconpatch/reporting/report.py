@@ -6,6 +6,7 @@ from typing import Any
 
 import pandas as pd
 from jinja2 import Environment
+from rich.box import SIMPLE_HEAVY
 from rich.console import Console
 from rich.table import Table
 
@@ -15,7 +16,7 @@ from reconpatch.reporting.formats import latex, markdown, wide
 from reconpatch.reporting.table5 import AVERAGE, MEANS, table5
 from reconpatch.suite import Suite
 
-CAPTION = "Image and pixel AUROC in percent, as (image, pixel)"
+CAPTION = "Image and pixel AUROC in percent"
 
 
 def write_report(suite: Suite, results: Path, published: Path, folder: Path) -> None:
@@ -78,9 +79,12 @@ def print_table(folder: Path) -> None:
             f"snakemake --cores all --config suite={folder.name}"
         )
     table = wide(pd.read_csv(path))
-    shown = Table("Class", *table.columns, title=CAPTION)
+    shown = Table(title=CAPTION, box=SIMPLE_HEAVY, pad_edge=False, collapse_padding=True)
+    for name in ["Class", *table.columns]:
+        shown.add_column(name.replace(", ", ",\n"), no_wrap=True)
     for row, *cells in table.itertuples():
-        shown.add_row(row, *cells)
+        # Without the parentheses five columns fit a terminal of 80.
+        shown.add_row(row, *(cell.strip("()") for cell in cells))
     console = Console()
     console.print(shown)
     console.print(f"Report: {(folder / 'report.html').resolve().as_uri()}", soft_wrap=True)

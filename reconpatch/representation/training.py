@@ -18,7 +18,7 @@ from reconpatch.representation.similarity import pseudo_labels
 
 
 def train(
-    patches: npt.NDArray[np.float32],
+    patches: npt.NDArray[np.floating],
     settings: RepresentationSettings,
     seed: int,
     *,
@@ -70,10 +70,12 @@ def train(
             total = torch.zeros((), device=device)
             for step in range(steps):
                 rows = shuffled[step * settings.batch_size : (step + 1) * settings.batch_size]
-                batch = torch.from_numpy(flat[rows]).to(device)
-                labels = pseudo_labels(average(batch), settings)
+                batch = torch.from_numpy(flat[rows]).to(device, network.f.weight.dtype)
+                with torch.autocast(device.type, torch.bfloat16, settings.mixed_precision):
+                    zbar, z = average(batch), network(batch)
+                labels = pseudo_labels(zbar.to(batch.dtype), settings)
                 loss = relaxed_contrastive_loss(
-                    network(batch),
+                    z.to(batch.dtype),
                     labels,
                     settings.margin,
                     detach_mean_distance=settings.detach_mean_distance,

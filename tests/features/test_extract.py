@@ -39,12 +39,17 @@ def category(tmp_path: Path) -> Category:
     return Category("mine", "widget", None, tuple(samples[:3]), (samples[3], bad), "0" * 64)
 
 
-def extracted(category: Category, folder: Path, batch_size: int = 16) -> FeatureStore:
+def extracted(
+    category: Category,
+    folder: Path,
+    batch_size: int = 16,
+    settings: FeatureSettings = SETTINGS,
+) -> FeatureStore:
     return extract(
         category,
-        SETTINGS,
+        settings,
         folder / "features",
-        weights_folder=folder / "weights",
+        weights_folder=category.test[0].image.parent / "weights",
         device=torch.device("cpu"),
         threads=2,
         batch_size=batch_size,
@@ -89,3 +94,13 @@ def test_an_extraction_that_fails_leaves_no_complete_looking_folder(
     left = {path.name for path in (tmp_path / "features").iterdir()}
     assert not {name for name in left if "part" in name}
     assert not left & {"test.npy", "features.json"}
+
+
+def test_half_precision_halves_the_files_and_keeps_three_digits(
+    category: Category, tmp_path: Path
+) -> None:
+    whole = extracted(category, tmp_path).patches("train")
+    half_settings = SETTINGS.model_copy(update={"stored_as": "float16"})
+    half = extracted(category, tmp_path / "half", settings=half_settings).patches("train")
+    assert half.nbytes * 2 == whole.nbytes
+    np.testing.assert_allclose(half, whole, rtol=1e-3, atol=1e-6)
