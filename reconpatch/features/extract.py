@@ -25,18 +25,23 @@ def extract(
     weights_folder: Path,
     device: torch.device,
     threads: int,
-    batch_size: int = 16,
+    batch_size: int | None = None,
 ) -> FeatureStore:
     """Compute the patch features of all images of a category and write them to ``folder``.
 
     ``features.json`` is written last: where it stands, the folder is complete. Memory is that of
-    three batches of images and one of feature maps; the features themselves go straight to disk,
-    ``4 * h * w * D`` bytes an image, half of that as float16.
+    three batches of images and one of feature maps. By default a batch has the pixels of
+    16 images of 224 px (on a GPU 64), so that memory does not grow with the image's size. The
+    features themselves go straight to disk, ``4 * h * w * D`` bytes an image, half of that as
+    float16.
 
     Raises:
         InputError: an image or mask cannot be read, or the backbone or its weights are not to be
             had.
     """
+    if batch_size is None:
+        images_of_224 = 64 if device.type == "cuda" else 16
+        batch_size = max(1, images_of_224 * 224**2 // settings.crop**2)
     watch = Stopwatch()
     with watch("backbone"):
         backbone = load_backbone(settings.backbone, settings.layers, weights_folder, device)
