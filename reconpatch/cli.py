@@ -123,6 +123,23 @@ def evaluate(
 
 
 @app.command()
+def plan(
+    suite: Annotated[str, typer.Option(help="The suite's name.")],
+    data_root: Annotated[Path, typer.Option(help="Where the data sets lie.")] = Path("data"),
+    suites: Annotated[Path, typer.Option(help="Where the suites lie.")] = Path("config/suites"),
+    device: Device = "auto",
+    threads: Threads = 2,
+) -> None:
+    """Print what a suite will take: runs, jobs, disk, memory, and time as measured here."""
+    from reconpatch.planning import print_plan
+    from reconpatch.suite import load_suite
+    from reconpatch.torch_setup import set_up_torch
+
+    chosen = load_suite(suites / f"{suite}.yaml", data_root)
+    print_plan(chosen, Path("results"), set_up_torch(device, threads), threads)
+
+
+@app.command()
 def report(
     suite: Annotated[Path, typer.Argument(help="The suite's YAML file.")],
     data_root: Annotated[Path, typer.Option(help="Where the data sets lie.")] = Path("data"),

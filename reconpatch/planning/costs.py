@@ -1,0 +1,401 @@
+"""What a unit of each step takes on this device, measured with small pieces of the real code.
+
+A unit is timed by the step's own function on a small input of the suite's own shape: images of its
+size, vectors of its dimension, mini-batches of its size. The input is doubled until a call takes
+long enough to be timed. The least of three such calls counts: what else the machine does only adds.
+
+What grows with two sizes at once is measured at two of them and follows the line through both:
+
+- the greedy coreset of M among N vectors takes ``M (a + b N)``: b is mostly the matrix product of
+  all vectors with a new centre, a the centre's share of what a pass costs at any N;
+- the scores of Q vectors from a bank of M take ``(Q + M) (a + b M)``, as the bank also looks for
+  the neighbours of its own vectors.
+"""
+
+import io
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from contextlib import redirect_stderr
+from dataclasses import dataclass
+from functools import cache, partial
+from math import isqrt
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import NamedTuple, TypeVar
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor, nn
+
+from reconpatch.datasets import GOOD, Sample, inspect_category
+from reconpatch.datasets.demo import CATEGORIES, SIZE, render
+from reconpatch.detection import MemoryBank, build_memory_bank, represent, score
+from reconpatch.evaluation import evaluate
+from reconpatch.features import patch_features
+from reconpatch.features.images import image_batches
+from reconpatch.planning.untrained import untrained_backbone
+from reconpatch.planning.workload import Patches, Workload
+from reconpatch.provenance import Stopwatch
+from reconpatch.recipe import DetectionSettings, FeatureSettings, Recipe, RepresentationSettings
+from reconpatch.representation import train
+from reconpatch.suite import SuiteDataset
+
+T = TypeVar("T")
+
+ENOUGH = 0.1
+"""Seconds that a call must take to be timed."""
+
+LONG = 1.0
+"""Seconds from which a call is timed once."""
+
+PHOTOGRAPH = 900
+"""Width and height, in pixels, of the picture that stands for photographs that are not here."""
+
+BATCH = 16
+"""The most images of a batch that is timed."""
+
+PRODUCTS = 25e9
+"""N M d, the multiplications that the larger of two timed coresets has."""
+
+RANK = 8
+"""Of the vectors that coresets are timed on: patch features, too, fill few of their dimensions."""
+
+
+class Line(NamedTuple):
+    """Seconds a unit that grow with a size n: ``a + b n``."""
+
+    a: float
+    b: float
+
+    def __call__(self, size: int) -> float:
+        """Return the seconds at a size."""
+        return self.a + self.b * size
+
+    @classmethod
+    def through(cls, small: tuple[int, float], large: tuple[int, float]) -> "Line":
+        """Return the line through two points ``(size, seconds)``, rising from zero or above.
+
+        Where noise makes it fall, or start below zero, it goes through the origin and ``large``.
+        """
+        slope = (large[1] - small[1]) / (large[0] - small[0])
+        start = large[1] - slope * large[0]
+        if slope <= 0 or start < 0:
+            return cls(0.0, large[1] / large[0])
+        return cls(start, slope)
+
+
+@dataclass(frozen=True)
+class RecipeCosts:
+    """Seconds of the units of a recipe's runs.
+
+    Attributes:
+        step: a training step; zero for PatchCore.
+        representation: bringing a patch to what detection works on, on the device.
+        coreset: a centre, by the number of patches.
+        scoring: a patch, by the size of the memory bank.
+        map: a test image's share of the pixel AUROC.
+    """
+
+    step: float
+    representation: float
+    coreset: Line
+    scoring: Line
+    map: float
+
+
+@dataclass(frozen=True)
+class Costs:
+    """Seconds of all units that a suite is made of.
+
+    Attributes:
+        light_start: the start of a job that needs no torch: the interpreter and its imports.
+        start: the start of any other, that of the device included.
+        started_bytes: what such a process holds then (not seconds but bytes).
+        drawing: a picture of the demo set.
+        inspection: an image of each data set, by the data set's id.
+        building: each feature setting's backbone.
+        images: an image of each data set through each feature setting.
+        recipes: the units of each recipe's runs.
+    """
+
+    light_start: float
+    start: float
+    started_bytes: int
+    drawing: float
+    inspection: dict[str, float]
+    building: dict[FeatureSettings, float]
+    images: dict[tuple[str, FeatureSettings], float]
+    recipes: dict[Recipe, RecipeCosts]
+
+
+def measure(
+    workload: Workload, device: torch.device, threads: int, say: Callable[[str], None]
+) -> Costs:
+    """Measure all units that a workload is made of.
+
+    Args:
+        workload: what is to be done.
+        device: where.
+        threads: the CPU threads of a job.
+        say: called with what is measured next, in words.
+    """
+    say("the start of a job")
+    light_start, _ = _start("import reconpatch.datasets")
+    start, peak = _start(
+        "import reconpatch.run; from reconpatch.torch_setup import set_up_torch; "
+        f"set_up_torch({str(device)!r}, {threads}); "
+        "from reconpatch.provenance import Stopwatch; print(Stopwatch().story()['peak_mib'])"
+    )
+    inspection, images, building = {}, {}, {}
+    with TemporaryDirectory() as folder:
+        aside = Path(folder)
+        forward = {}
+        for settings, patches in workload.patches.items():
+            say(f"{settings.backbone} at {settings.crop} px")
+            building[settings], forward[settings] = _backbone(settings, patches, device, aside)
+        for dataset in workload.suite.datasets:
+            say(f"the images of {dataset.source.dataset}")
+            pictures = _pictures(workload, dataset, aside)
+            inspection[dataset.id] = _inspection(pictures)
+            for settings in workload.patches:
+                decoding = _decoding(pictures, settings)
+                images[dataset.id, settings] = overlapped(
+                    decoding, forward[settings], threads, device
+                )
+    recipes = {}
+    for recipe in dict.fromkeys(run.recipe for run in workload.runs):
+        say(f"{recipe.method} on {recipe.features.backbone}")
+        recipes[recipe] = _recipe(recipe, workload.patches[recipe.features], device)
+    return Costs(
+        light_start=light_start,
+        start=start,
+        started_bytes=int(peak) << 20,
+        drawing=_drawing() if "demo" in workload.jobs else 0.0,
+        inspection=inspection,
+        building=building,
+        images=images,
+        recipes=recipes,
+    )
+
+
+def unit_seconds(work: Callable[[int], object], first: int = 1, most: int | None = None) -> float:
+    """Return the seconds of a unit of ``work(count)``.
+
+    The count starts at ``first``, and is doubled until a call takes long enough or ``most`` is
+    reached; the first call of all only warms up, and a long one is not repeated.
+    """
+    count = first
+    _timed(partial(work, count))
+    while (seconds := _timed(partial(work, count))[0]) < ENOUGH and (not most or count < most):
+        count *= 2
+    again = [_timed(partial(work, count))[0] for _ in range(2 if seconds < LONG else 0)]
+    return min([seconds, *again]) / count
+
+
+def overlapped(decoding: float, forward: float, threads: int, device: torch.device) -> float:
+    """Return an image's seconds where decoding and the backbone go on side by side.
+
+    ``max(forward, decoding / threads, (decoding + busy forward) / cores)``: whichever of the two is
+    slower sets the pace, unless the cores cannot serve both; ``busy`` is how many of them the
+    backbone holds, all its threads on a CPU and one that waits on a GPU.
+
+    Args:
+        decoding: seconds of decoding and resizing an image in one thread.
+        forward: seconds of backbone, aggregation and writing.
+        threads: how many decode, and how many the backbone has on a CPU.
+        device: where the backbone runs.
+    """
+    cores = os.cpu_count() or 1
+    busy = min(threads, cores) if device.type == "cpu" else 1
+    return max(forward, decoding / threads, (decoding + busy * forward) / cores)
+
+
+def _timed(work: Callable[[], T]) -> tuple[float, T]:
+    """Return the seconds of ``work`` and what it returns; its progress bars stay unseen."""
+    watch = Stopwatch()
+    with redirect_stderr(io.StringIO()), watch("work"):
+        outcome = work()
+    return watch.seconds["work"], outcome
+
+
+def _start(code: str) -> tuple[float, str]:
+    """Return the seconds of a Python process that runs ``code``, and what it prints."""
+    command = [sys.executable, "-c", code]
+    seconds, done = _timed(
+        lambda: subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+    )
+    return seconds, done.stdout
+
+
+def _pictures(workload: Workload, dataset: SuiteDataset, aside: Path) -> list[Path]:
+    """Return a few images of the data set, or a drawn one in their place, written ``aside``."""
+    for (of, _), images in workload.images.items():
+        if of == dataset.id and images.examples:
+            return list(images.examples)
+    size = SIZE if dataset.source.layout == "demo" else PHOTOGRAPH
+    drawn = Image.fromarray(render("weave", "train", GOOD, 0, seed=0).clean)
+    path = aside / f"{size}.png"
+    drawn.resize((size, size)).save(path)
+    return [path]
+
+
+def _drawing() -> float:
+    """Seconds of a picture of the demo set, the mean of its categories."""
+
+    def draw(count: int) -> None:
+        for category in CATEGORIES:
+            for index in range(count):
+                render(category, "train", GOOD, index, seed=0)
+
+    return unit_seconds(draw) / len(CATEGORIES)
+
+
+def _inspection(pictures: Sequence[Path]) -> float:
+    """Seconds of an image's inspection: it is read, hashed and checked."""
+
+    def inspect(count: int) -> None:
+        normal, other = (
+            [Sample(pictures[row % len(pictures)], label, mask=None) for row in range(count)]
+            for label in (GOOD, "other")
+        )
+        root = pictures[0].parent
+        inspect_category(root, dataset="", name="", kind=None, train=normal, test=normal + other)
+
+    return unit_seconds(inspect) / 3
+
+
+def _decoding(pictures: Sequence[Path], settings: FeatureSettings) -> float:
+    """Seconds of decoding and resizing an image in one thread."""
+
+    def decode(count: int) -> None:
+        paths = [pictures[row % len(pictures)] for row in range(count)]
+        for _ in image_batches(paths, settings, BATCH, threads=1):
+            pass
+
+    return unit_seconds(decode)
+
+
+def _backbone(
+    settings: FeatureSettings, patches: Patches, device: torch.device, aside: Path
+) -> tuple[float, float]:
+    """Return the seconds of building the backbone, and of an image's way to features on disk.
+
+    ``load_backbone`` builds three networks: to see its layers, to take the weights, to be used.
+    """
+    building, backbone = _timed(lambda: untrained_backbone(settings, device))
+    images = torch.zeros(BATCH, 3, settings.crop, settings.crop, dtype=torch.uint8)
+
+    def extract(count: int) -> None:
+        maps = backbone(images[:count].to(device))
+        features = patch_features(maps, settings).cpu().numpy()
+        array = np.lib.format.open_memmap(
+            aside / "features.npy", "w+", dtype=settings.stored_as, shape=(count, *patches)
+        )
+        array[:] = features
+        array.flush()
+
+    return 3 * building, unit_seconds(extract, first=4, most=BATCH)
+
+
+def _recipe(recipe: Recipe, patches: Patches, device: torch.device) -> RecipeCosts:
+    """Measure the units of a recipe's runs."""
+    dimension, layer, step = patches.dimension, None, 0.0
+    stored_as = recipe.features.stored_as
+    if settings := recipe.representation:
+        step = _training_step(
+            dimension, stored_as, settings.model_copy(update={"epochs": 1}), device
+        )
+        layer = nn.Linear(dimension, settings.dimension).requires_grad_(False)
+        dimension = settings.dimension
+    return RecipeCosts(
+        step=step,
+        representation=_representation(patches.dimension, stored_as, layer, device),
+        coreset=_coreset(dimension, recipe.detection, device),
+        scoring=_scoring(dimension, recipe.detection, device),
+        map=_map(patches, recipe.features.crop, recipe.detection),
+    )
+
+
+@cache
+def _training_step(
+    dimension: int, stored_as: str, settings: RepresentationSettings, device: torch.device
+) -> float:
+    """Seconds of a step, by whole trainings of some epochs of two mini-batches."""
+    patches = _vectors(2 * settings.batch_size, dimension).numpy().astype(stored_as)
+
+    def epochs(count: int) -> None:
+        train(patches, settings.model_copy(update={"epochs": count}), 0, device=device)
+
+    return unit_seconds(epochs) / 2
+
+
+def _representation(
+    dimension: int, stored_as: str, layer: nn.Linear | None, device: torch.device
+) -> float:
+    """Seconds of bringing a patch to the device and through f; a view on a CPU costs nothing."""
+    patches = _vectors(1 << 15, dimension).numpy().astype(stored_as)
+    return unit_seconds(
+        lambda count: represent(patches[:count], layer, device), first=1 << 12, most=1 << 15
+    )
+
+
+@cache
+def _coreset(dimension: int, settings: DetectionSettings, device: torch.device) -> Line:
+    """Seconds of a centre by the number of patches."""
+    large = isqrt(int(PRODUCTS / (settings.coreset_share * dimension)))
+    large = min(max(large, 1 << 13), 1 << 16)
+    small = large // 4
+    vectors = _vectors(large, dimension).to(device)
+
+    def centre(size: int) -> tuple[int, float]:
+        seconds, (bank, _) = _timed(lambda: build_memory_bank(vectors[:size], settings, seed=0))
+        return size, seconds / len(bank.vectors)
+
+    centre(small)
+    return Line.through(centre(small), centre(large))
+
+
+@cache
+def _scoring(dimension: int, settings: DetectionSettings, device: torch.device) -> Line:
+    """Seconds of a patch's score by the size of the memory bank."""
+    side = 32
+    patches = _vectors(4 * side**2, dimension).to(device)
+
+    def patch(size: int) -> tuple[int, float]:
+        bank = MemoryBank(_vectors(size, dimension).to(device))
+        seconds = unit_seconds(
+            lambda count: [score(bank, patches, (side, side), settings) for _ in range(count)]
+        )
+        return size, seconds / (len(patches) + size)
+
+    return Line.through(patch(256), patch(2048))
+
+
+@cache
+def _map(patches: Patches, size: int, settings: DetectionSettings) -> float:
+    """Seconds of a test image's anomaly map and its share of the pixel AUROC.
+
+    Half of the images have a defect on a sixteenth of their pixels.
+    """
+    random = np.random.default_rng(0)
+
+    def images(pairs: int) -> None:
+        anomalous = np.arange(2 * pairs) % 2 == 1
+        masks = np.zeros((2 * pairs, size, size), dtype=np.bool_)
+        masks[1::2, : size // 4, : size // 4] = True
+        scores = random.random((2 * pairs, *patches[:2]), dtype=np.float32)
+        evaluate(scores.max(axis=(1, 2)), scores, anomalous, masks, settings)
+
+    return unit_seconds(images, first=2) / 2
+
+
+def _vectors(count: int, dimension: int) -> Tensor:
+    """Random vectors ``(count, dimension)`` about a plane of few dimensions."""
+    random = torch.Generator().manual_seed(0)
+    plane = torch.randn(count, RANK, generator=random) @ torch.randn(
+        RANK, dimension, generator=random
+    )
+    return plane.add_(torch.randn(count, dimension, generator=random), alpha=0.1)
