@@ -2,10 +2,12 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 
-.PHONY: demo test format help
+.PHONY: demo test bench format help
 help:
 	@echo "make demo    install into .venv, run the demo suite, print its table"
 	@echo "make test    install into .venv, check format, lint and types, run the tests"
+	@echo "make bench   install into .venv-bench, measure beside others' code (15 minutes; QUICK=1: 3);"
+	@echo "             DATA=DIR takes the images from MVTec AD's category folders in DIR"
 	@echo "make format  put the code into shape"
 
 demo: .venv/installed
@@ -19,6 +21,9 @@ test: .venv/installed-dev
 	$(BIN)/snakefmt --check Snakefile workflow
 	$(BIN)/snakemake --lint --config suite=demo
 	$(BIN)/pytest
+
+bench: .venv-bench/installed
+	.venv-bench/bin/python -m benchmarks $(if $(QUICK),--quick) $(if $(DATA),--data "$(DATA)")
 
 format: .venv/installed-dev
 	$(BIN)/ruff format .
@@ -34,4 +39,10 @@ format: .venv/installed-dev
 
 .venv/installed-dev: .venv/installed requirements-dev.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	@touch $@
+
+.venv-bench/installed: requirements.txt requirements-bench.txt pyproject.toml
+	test -d .venv-bench || $(PYTHON) -m venv .venv-bench
+	.venv-bench/bin/python -m pip install --quiet --disable-pip-version-check -r requirements.txt -r requirements-bench.txt
+	.venv-bench/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
 	@touch $@

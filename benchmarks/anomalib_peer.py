@@ -1,0 +1,122 @@
+"""anomalib's k-centre coreset and PatchCore; anomalib is imported where they are called."""
+
+import ctypes
+import logging
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from reconpatch.evaluation import auroc
+from reconpatch.features import load_backbone
+from reconpatch.recipe import Recipe
+from reconpatch.torch_setup import set_up_torch
+
+Aurocs = dict[str, float | None]
+
+
+def k_center_greedy(features: Tensor, share: float, seed: int) -> Tensor:
+    """The indices that anomalib's ``KCenterGreedy`` takes: greedy on a sparse random projection."""
+    from anomalib.models.components import KCenterGreedy
+
+    torch.manual_seed(seed)
+    with _left_alone(), torch.inference_mode():
+        return torch.tensor(KCenterGreedy(features, share).select_coreset_idxs())
+
+
+def patchcore(
+    folder: Path, recipe: Recipe, weights_folder: Path, work: Path, threads: int
+) -> Callable[[], Aurocs]:
+    """Return what runs anomalib's PatchCore on a category in MVTec AD's layout.
+
+    Its own engine, data module and model, with the recipe's crop, feature maps, coreset share and
+    the very weights of our backbone. What PatchCore does not need is left out: validation,
+    normalised scores, thresholds, pictures. The AUROCs are taken from its raw scores and maps, as
+    torchmetrics would put a sigmoid before them.
+    """
+    warnings.filterwarnings("ignore", category=FutureWarning)
+    from anomalib.data import MVTecAD
+    from anomalib.engine import Engine
+    from anomalib.models import Patchcore
+    from anomalib.pre_processing import PreProcessor
+    from torchvision.transforms.v2 import CenterCrop, Compose, Normalize, Resize
+
+    _quiet()
+    settings = recipe.features
+    ours = load_backbone(settings.backbone, settings.layers, weights_folder, torch.device("cpu"))
+    transform = Compose(
+        [
+            Resize((settings.resize, settings.resize), antialias=True),
+            CenterCrop(settings.crop),
+            Normalize(ours.mean, ours.std),
+        ]
+    )
+
+    def run() -> Aurocs:
+        model = Patchcore(
+            backbone="tf_efficientnet_lite0",
+            layers=("blocks.2", "blocks.4"),  # strides 8 and 16
+            pre_trained=False,
+            coreset_sampling_ratio=recipe.detection.coreset_share,
+            num_neighbors=recipe.detection.reweighting_neighbours,
+            pre_processor=PreProcessor(transform=transform),
+            post_processor=False,
+            evaluator=False,
+            visualizer=False,
+        )
+        network = model.model.feature_extractor.feature_extractor
+        network.load_state_dict(ours.network.state_dict(), strict=True)
+        images = MVTecAD(folder.parent, folder.name, num_workers=threads)
+        engine = Engine(
+            default_root_dir=work,
+            accelerator="cpu",
+            enable_model_summary=False,
+            limit_val_batches=0,
+        )
+        with _left_alone():
+            engine.fit(model=model, datamodule=images)
+            batches: list[Any] = engine.predict(model=model, datamodule=images)
+        scores, maps = (
+            np.concatenate([getattr(batch, name).numpy() for batch in batches])
+            for name in ("pred_score", "anomaly_map")
+        )
+        anomalous = np.concatenate([batch.gt_label.numpy() for batch in batches]).astype(bool)
+        masks = np.concatenate([batch.gt_mask.numpy() for batch in batches]).astype(bool)
+        return {
+            "image_auroc": auroc(scores, anomalous),
+            "pixel_auroc": auroc(maps, masks.reshape(maps.shape)) if masks.any() else None,
+        }
+
+    return run
+
+
+@contextmanager
+def _left_alone() -> Iterator[None]:
+    """Run a block in a process as it is without the package's own set-up of torch.
+
+    Determinism is off; and large arrays go back to the system when they are freed, as the C library
+    has it by default. With the package's setting anomalib's equal arrays of just under 32 MiB would
+    pile up to gigabytes.
+    """
+    trim_threshold, mmap_threshold = -1, -3
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    torch.use_deterministic_algorithms(False)
+    if mallopt:
+        mallopt(mmap_threshold, 4 << 20)
+        mallopt(trim_threshold, 64 << 20)
+    try:
+        yield
+    finally:
+        set_up_torch("cpu", torch.get_num_threads())
+
+
+def _quiet() -> None:
+    """Leave the terminal to progress bars; lightning sets its loggers' levels when imported."""
+    warnings.filterwarnings("ignore", module=r"(lightning|anomalib|torch)\.")
+    for name in ("lightning.pytorch", "lightning.fabric", "anomalib"):
+        logging.getLogger(name).setLevel(logging.ERROR)

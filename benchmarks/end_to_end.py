@@ -1,0 +1,104 @@
+"""PatchCore from image files to metrics, beside its backbone alone and anomalib's PatchCore."""
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from benchmarks import anomalib_peer
+from benchmarks.measure import in_turns
+from benchmarks.plan import Plan
+from benchmarks.report import Findings, Row
+from reconpatch.datasets import Category, read_mvtec_layout
+from reconpatch.features import extract, load_backbone
+from reconpatch.features.images import image_batches
+from reconpatch.files import read_json
+from reconpatch.recipe import FeatureSettings, Recipe
+from reconpatch.run import detect_run, evaluate_run
+
+RECIPE = Recipe(features=FeatureSettings(backbone="efficientnet_lite0"))
+CPU = torch.device("cpu")
+BATCH = 16
+BARE = "decode and backbone forward alone"
+ANOMALIB = "anomalib PatchCore"
+
+
+def measure(folder: Path, plan: Plan, work: Path, threads: int) -> Findings:
+    """Run PatchCore with EfficientNet-Lite0 on the category in ``folder``.
+
+    Ours are the package's three steps, files in between included. ``BARE`` are its first two loops
+    with all else left out: images decoded and resized, and passed through the backbone. Reading the
+    category beforehand brings its files into memory, for all of them.
+    """
+    category = read_mvtec_layout(folder, "benchmark", None)
+    weights = work / "weights"
+    found = in_turns(
+        {
+            BARE: _bare(category, weights, threads),
+            "ours": partial(_ours, category, weights, work, threads),
+            ANOMALIB: anomalib_peer.patchcore(folder, RECIPE, weights, work / "anomalib", threads),
+        },
+        repeats=1,
+    )
+    ours, metrics = found["ours"], found["ours"].result
+    images = f"{len(category.train)} + {len(category.test)} images"
+    what = f"PatchCore, EfficientNet-Lite0, {category.name} ({images}), files to metrics"
+    goals = (1.5, 7.0) if plan.goals else (None, None)
+    return Findings(
+        "PatchCore end to end",
+        [
+            Row(what, ours, BARE, found[BARE], overhead=True, goal=goals[0]),
+            Row(what, ours, ANOMALIB, found[ANOMALIB], goal=goals[1]),
+        ],
+        [
+            f"AUROC on {category.name} in percent, ours / anomalib: "
+            + "; ".join(
+                f"{level} {_percent(metrics[key])} / {_percent(found[ANOMALIB].result[key])}"
+                for level, key in (("image", "image_auroc"), ("pixel", "pixel_auroc"))
+            )
+            + ". Same images, crop, backbone weights, two feature maps and coreset share; each has "
+            "its own borders, re-weighting, map upsampling and first point of the coreset. Both "
+            "are computed exactly from raw scores.",
+            "anomalib decodes in processes of its own, whose memory is not counted.",
+            *(
+                [f"The whole process had {ours.resident_mib / 1024:.2f} GiB at the peak of ours."]
+                if ours.resident_mib
+                else []
+            ),
+        ],
+    )
+
+
+def _ours(category: Category, weights: Path, work: Path, threads: int) -> dict[str, Any]:
+    features, run = work / "features", work / "run"
+    extract(
+        category,
+        RECIPE.features,
+        features,
+        weights_folder=weights,
+        device=CPU,
+        threads=threads,
+        batch_size=BATCH,
+    )
+    detect_run(features, RECIPE, 0, run, CPU)
+    evaluate_run(features, RECIPE, 0, run)
+    metrics: dict[str, Any] = read_json(run / "metrics.json")["metrics"]
+    return metrics
+
+
+def _bare(category: Category, weights: Path, threads: int) -> Callable[[], None]:
+    backbone = load_backbone(RECIPE.features.backbone, RECIPE.features.layers, weights, CPU)
+
+    def run() -> None:
+        for samples in (category.train, category.test):
+            images = [sample.image for sample in samples]
+            for batch in image_batches(images, RECIPE.features, BATCH, threads):
+                backbone(batch)
+
+    return run
+
+
+def _percent(share: float | None) -> str:
+    return "-" if share is None else f"{100 * share:.2f}"

@@ -1,0 +1,201 @@
+"""The rows of the benchmark, and where they are told: terminal, CSV, Markdown."""
+
+import os
+import platform
+from dataclasses import dataclass, field
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import pandas as pd
+import torch
+from rich.table import Table
+
+from benchmarks.measure import LONG, Measured
+from benchmarks.plan import Plan
+from reconpatch.files import whole
+from reconpatch.provenance import provenance
+
+COLUMNS = ("what", "ours_s", "other", "other_s", "ratio", "ours_peak_mib", "other_peak_mib")
+
+
+@dataclass(frozen=True)
+class Row:
+    """Ours beside another.
+
+    Attributes:
+        what: the work.
+        ours: what it took us.
+        other: who else did it, or what part of it is looked at alone.
+        theirs: what that took.
+        overhead: whether the other is a part of our own work; the ratio is then ours over it.
+        goal: the ratio that is aimed at: at most this for an overhead, at least this for a peer.
+    """
+
+    what: str
+    ours: Measured
+    other: str
+    theirs: Measured
+    overhead: bool = False
+    goal: float | None = None
+
+    @property
+    def another(self) -> str:
+        """The other, and which way the ratio goes where it is not the usual one."""
+        return self.other + (" (ratio: ours over this)" if self.overhead else "")
+
+    @property
+    def ratio(self) -> float:
+        """How many times as long the other takes; for an overhead how many times as long we do."""
+        ratio = self.theirs.median / self.ours.median
+        return 1 / ratio if self.overhead else ratio
+
+    @property
+    def verdict(self) -> str:
+        """The goal, and whether the ratio reaches it."""
+        if self.goal is None:
+            return ""
+        reached = self.ratio <= self.goal if self.overhead else self.ratio >= self.goal
+        limit = "at most" if self.overhead else "at least"
+        return f"{limit} {self.goal:g}: {'reached' if reached else 'missed'}"
+
+
+@dataclass
+class Findings:
+    """What a section of the benchmark has to say: rows, and sentences beside them."""
+
+    title: str
+    rows: list[Row] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+
+def table(rows: list[Row]) -> pd.DataFrame:
+    """Return the rows with the columns ``COLUMNS``."""
+    return pd.DataFrame(
+        [
+            (
+                row.what,
+                float(f"{row.ours.median:.4g}"),
+                row.another,
+                float(f"{row.theirs.median:.4g}"),
+                round(row.ratio, 2),
+                _mib(row.ours.peak_mib),
+                _mib(row.theirs.peak_mib),
+            )
+            for row in rows
+        ],
+        columns=list(COLUMNS),
+    ).astype({"ours_peak_mib": "Int64", "other_peak_mib": "Int64"})
+
+
+def write_csv(rows: list[Row], path: Path) -> None:
+    """Write the rows as CSV, whole or not at all."""
+    with whole(path) as aside:
+        table(rows).to_csv(aside, index=False)
+
+
+def terminal_table(rows: list[Row]) -> Table:
+    """Return the rows as a table that a terminal of 80 columns holds."""
+    shown = Table(title="Ours beside others: median times, growth of resident memory")
+    for heading in ("", "ours", "other", "ratio", "goal", "MiB"):
+        shown.add_column(
+            heading,
+            justify="left" if heading in ("", "goal") else "right",
+            no_wrap=heading not in ("", "goal"),
+        )
+    told = ""
+    for what, ours, other, theirs, ratio, goal, our_mib, their_mib in _cells(rows):
+        if what != told:
+            shown.add_section()
+            shown.add_row(f"[bold]{what}[/]", ours, "", "", "", our_mib)
+            told = what
+        shown.add_row(f"  {other}", "", theirs, ratio, goal, their_mib)
+    return shown
+
+
+def write_markdown(findings: list[Findings], plan: Plan, minutes: float, path: Path) -> None:
+    """Write the report, whole or not at all."""
+    rows = [row for finding in findings for row in finding.rows]
+    story = provenance(torch.device("cpu"))
+    versions = {**story["versions"], **_versions("faiss-cpu", "anomalib")}
+    headings = ("what", "ours", "other", "takes", "ratio", "goal", "ours MiB", "other MiB", "runs")
+    lines = [
+        "# Ours beside others",
+        "",
+        f"Plan {plan.name}, {minutes:.1f} minutes. {_processor()}, {os.cpu_count()} cores, "
+        f"{torch.get_num_threads()} threads, {platform.system()}, no GPU used. Commit "
+        f"{story['commit'] or 'unknown'}.",
+        "",
+        ", ".join(f"{name} {number}" for name, number in versions.items()) + ".",
+        "",
+        "Times are medians of so many runs (ours / other), all in one process and in turns after a "
+        f"first run that is not counted; work of more than {LONG:g} seconds runs once. Memory is "
+        "the peak growth of the process's resident set during the first run. The ratio says how "
+        "many times as long the other takes; where it says *ours over this*, the other is a part "
+        "of our own work, and the ratio is ours over that part.",
+        "",
+        *_markdown_table(
+            headings,
+            [
+                (*cells, f"{len(row.ours.seconds)} / {len(row.theirs.seconds)}")
+                for cells, row in zip(_cells(rows), rows, strict=True)
+            ],
+        ),
+    ]
+    for finding in findings:
+        lines += ["", f"## {finding.title}", "", *"\n\n".join(finding.notes).split("\n")]
+    with whole(path) as aside:
+        aside.write_text("\n".join(lines) + "\n")
+
+
+def markdown_table(frame: pd.DataFrame) -> str:
+    """Return a frame of strings as a Markdown table."""
+    rows = [tuple(row) for row in frame.to_numpy()]
+    return "\n".join(_markdown_table(tuple(frame.columns), rows))
+
+
+def _markdown_table(headings: tuple[str, ...], rows: list[tuple[str, ...]]) -> list[str]:
+    lines = [headings, ("---",) * len(headings), *rows]
+    return ["| " + " | ".join(line) + " |" for line in lines]
+
+
+def _cells(rows: list[Row]) -> list[tuple[str, ...]]:
+    """What, ours, other, takes, ratio, goal, our MiB, their MiB, in words."""
+    return [
+        (
+            row.what,
+            _seconds(row.ours.median),
+            row.another,
+            _seconds(row.theirs.median),
+            f"{row.ratio:.2f}",
+            row.verdict,
+            *("" if m.peak_mib is None else f"{m.peak_mib:.0f}" for m in (row.ours, row.theirs)),
+        )
+        for row in rows
+    ]
+
+
+def _seconds(seconds: float) -> str:
+    return f"{1000 * seconds:.1f} ms" if seconds < 1 else f"{seconds:.2f} s"
+
+
+def _mib(mib: float | None) -> int | None:
+    return None if mib is None else round(mib)
+
+
+def _versions(*names: str) -> dict[str, str]:
+    found = {}
+    for name in names:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def _processor() -> str:
+    """The processor's name where the system tells it."""
+    cpuinfo = Path("/proc/cpuinfo")
+    for line in cpuinfo.read_text().splitlines() if cpuinfo.exists() else ():
+        if line.startswith("model name"):
+            return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()

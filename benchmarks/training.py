@@ -1,0 +1,136 @@
+"""A step of ReConPatch's training, beside its matrix products alone and other forms of it."""
+
+import copy
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy.typing as npt
+import torch
+from timm.optim import AdamP
+from torch import Tensor
+
+from benchmarks.data import clusters
+from benchmarks.measure import in_turns
+from benchmarks.peers import dense_labels, dense_loss, looped_labels, matrix_products
+from benchmarks.plan import Plan
+from benchmarks.report import Findings, Row
+from reconpatch.recipe import RepresentationSettings
+from reconpatch.representation import (
+    RepresentationNetwork,
+    pseudo_labels,
+    relaxed_contrastive_loss,
+    train,
+    update_average,
+)
+
+INPUTS = 1024
+SETTINGS = RepresentationSettings()
+PRODUCTS = "its matrix products alone"
+DENSE = "dense masks and autograd, vectorised"
+LOOPED = "STML's form: Eq. 2 row by row, autograd"
+TOLERANCE = 1e-5
+
+Labels = Callable[[Tensor, RepresentationSettings], Tensor]
+Loss = Callable[[Tensor, Tensor, float], Tensor]
+
+
+def measure(patches: npt.NDArray[Any], plan: Plan) -> Findings:
+    """Time single steps on drawn patches, and an epoch on a category's own.
+
+    A step is both networks forward, pseudo-labels, loss, backward, AdamP and the moving average, as
+    the package's training has it, on a mini-batch that lies ready.
+    """
+    batch = clusters(SETTINGS.batch_size, INPUTS)
+    difference = largest_difference(batch)
+    assert difference < TOLERANCE, f"the dense form differs by {difference:.1e}"
+    found = in_turns(
+        {
+            "ours, a step": step(batch, pseudo_labels, relaxed_contrastive_loss),
+            PRODUCTS: matrix_products(SETTINGS.batch_size, INPUTS, SETTINGS),
+            DENSE: step(batch, dense_labels, dense_loss),
+            LOOPED: step(batch, looped_labels, dense_loss),
+        },
+        repeats=plan.steps,
+    )
+    ours = found["ours, a step"]
+    size = f"{INPUTS} -> {SETTINGS.dimension} -> {SETTINGS.projection_dimension}"
+    what = f"training step, B = {SETTINGS.batch_size:,}, {size}"
+    goals = (1.4, 1.5) if plan.goals else (None, None)
+    epoch = _epoch(patches, plan)
+    return Findings(
+        "Training",
+        [
+            Row(what, ours, PRODUCTS, found[PRODUCTS], overhead=True, goal=goals[0]),
+            Row(what, ours, DENSE, found[DENSE], goal=goals[1]),
+            Row(what, ours, LOOPED, found[LOOPED]),
+            epoch,
+        ],
+        [
+            "The products of a step: 4 forward (f and g of both networks), 3 backward (both "
+            "weights, g's input), 2 of all distances (z and its average), 1 for the loss's "
+            "gradient. "
+            f"They are {100 * found[PRODUCTS].median / ours.median:.0f} % of the step, "
+            f"and {100 / epoch.ratio:.0f} % of the training on the category's patches.",
+            f"Ours and the dense form, on the same mini-batch: loss and gradient differ by "
+            f"{difference:.1e} of their size at most.",
+        ],
+    )
+
+
+def step(batch: Tensor, labels_of: Labels, loss_of: Loss) -> Callable[[], None]:
+    """Return what does one training step on ``batch`` with this form of labels and loss."""
+    network = RepresentationNetwork(batch.shape[1], SETTINGS, seed=0)
+    average = copy.deepcopy(network).requires_grad_(False)
+    optimizer = AdamP(
+        network.parameters(),
+        lr=SETTINGS.learning_rate,
+        weight_decay=SETTINGS.weight_decay,
+        nesterov=SETTINGS.nesterov,
+    )
+
+    def run() -> None:
+        labels = labels_of(average(batch), SETTINGS)
+        loss = loss_of(network(batch), labels, SETTINGS.margin)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        update_average(average, network, SETTINGS.ema_momentum)
+
+    return run
+
+
+def largest_difference(batch: Tensor) -> float:
+    """How much loss and gradient of ours and of the dense form differ, in parts of their size."""
+    network = RepresentationNetwork(batch.shape[1], SETTINGS, seed=0)
+    told = []
+    for labels_of, loss_of in (
+        (pseudo_labels, relaxed_contrastive_loss),
+        (dense_labels, dense_loss),
+    ):
+        z = network(batch).detach().requires_grad_()
+        loss = loss_of(z, labels_of(z.detach(), SETTINGS), SETTINGS.margin)
+        (gradient,) = torch.autograd.grad(loss, z)
+        told.append((loss.detach(), gradient))
+    return max(float((a - b).norm() / b.norm()) for a, b in zip(*told, strict=True))
+
+
+def _epoch(patches: npt.NDArray[Any], plan: Plan) -> Row:
+    """The default number of epochs on a category's patches, extrapolated from one."""
+    one = SETTINGS.model_copy(update={"epochs": 1})
+    steps = patches[..., 0].size // SETTINGS.batch_size
+    products = matrix_products(SETTINGS.batch_size, patches.shape[-1], SETTINGS)
+    name, part = "ours, an epoch", "the matrix products of a step"
+    found = in_turns(
+        {name: lambda: train(patches, one, 0, device=torch.device("cpu"))}, repeats=1
+    ) | in_turns({part: products}, plan.steps)
+    epochs = SETTINGS.epochs
+    sizes = f"{patches.shape[-1]} -> {SETTINGS.dimension} -> {SETTINGS.projection_dimension}"
+    ours = replace(found[name].times(epochs), result=None)
+    return Row(
+        f"training, {sizes}, {epochs} epochs of {steps} steps, extrapolated from one epoch",
+        ours,
+        PRODUCTS,
+        found[part].times(epochs * steps),
+        overhead=True,
+    )
