@@ -127,8 +127,8 @@ def _disk(workload: Workload) -> Table:
     if not workload.suite.keep_features:
         largest = max(sum(files.values()) for files in folders)
         kept = kinds.total() - kinds["patch features"] - kinds["masks"]
-        # Snakemake deletes features after their last run, but promises no order of jobs.
-        table.add_row("at a time, at least", _size(kept + largest))
+        # The rules' priorities use up the features that are here before more are made.
+        table.add_row("at a time, one job after another", _size(kept + largest))
         table.add_row("at the end", _size(kept))
     return table
 

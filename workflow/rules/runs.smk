@@ -7,6 +7,8 @@ rule train:
         story=f"{RUN}/training.json",
     log:
         "logs/{dataset}/{category}/train-{recipe}-{seed}.log",
+    # Features that are here are used up before more are made: they may be many gigabytes.
+    priority: 30
     conda:
         "../../environment.yml"
     threads: config["threads"]
@@ -33,6 +35,7 @@ rule detect:
         story=f"{RUN}/detection.json",
     log:
         "logs/{dataset}/{category}/detect-{recipe}-{seed}.log",
+    priority: 40
     conda:
         "../../environment.yml"
     threads: config["threads"]
@@ -58,6 +61,7 @@ rule evaluate:
         f"{RUN}/metrics.json",
     log:
         "logs/{dataset}/{category}/evaluate-{recipe}-{seed}.log",
+    priority: 50
     conda:
         "../../environment.yml"
     params:
