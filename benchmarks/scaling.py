@@ -127,7 +127,7 @@ def _draw(
         axes.yaxis.set_minor_formatter("")
         # Less than a power of ten high, an axis would have one number or none.
         axes.set_ylim(axes.get_ylim()[0] / 2, axes.get_ylim()[1] * 2)
-        axes.legend(frameon=False, loc="upper center", bbox_to_anchor=(0.5, -0.25), ncols=2)
+        axes.legend(frameon=False, loc="upper center", bbox_to_anchor=(0.5, -0.25))
     figure.suptitle(f"Time of an exact greedy coreset, {DIMENSIONS} dimensions")
     for ending in ("png", "svg"):
         figure.savefig(output / f"scaling.{ending}", dpi=300)

@@ -1,7 +1,7 @@
 """From images to patch features (Section 3.1)."""
 
 from reconpatch.features.aggregation import concatenate, patch_features, pool_as_patchcore
-from reconpatch.features.backbones import TIMM_NAMES, Backbone, load_backbone
+from reconpatch.features.backbones import TIMM_NAMES, Backbone, load_backbone, map_indices
 from reconpatch.features.extract import extract
 from reconpatch.features.store import FeatureStore
 from reconpatch.features.weights import Weights, find_weights
@@ -15,6 +15,7 @@ __all__ = [
     "extract",
     "find_weights",
     "load_backbone",
+    "map_indices",
     "patch_features",
     "pool_as_patchcore",
 ]

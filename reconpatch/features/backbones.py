@@ -56,6 +56,32 @@ class Backbone:
         return maps
 
 
+def map_indices(name: str, layers: tuple[int, ...]) -> list[int]:
+    """Return which of the maps of backbone ``name`` are those of ``layers``, by their strides.
+
+    Raises:
+        InputError: timm does not know the name, or the model has no map at a layer's stride.
+    """
+    timm_name = TIMM_NAMES.get(name, name)
+    if not timm.is_model(timm_name):
+        raise InputError(
+            f"Backbone {name} is neither a preset ({', '.join(TIMM_NAMES)}) nor a model that timm "
+            f"{timm.__version__} knows; timm.list_models() lists those."
+        )
+    try:
+        with torch.device("meta"):
+            strides = timm.create_model(timm_name, features_only=True).feature_info.reduction()
+    except (RuntimeError, AttributeError, AssertionError) as error:
+        raise InputError(f"Backbone {name} cannot give feature maps: {error}") from None
+    wanted = [2 ** (layer + 1) for layer in layers]
+    if missing := [stride for stride in wanted if stride not in strides]:
+        raise InputError(
+            f"Backbone {name} has feature maps at strides {strides}, none at {missing}: layers "
+            "1, 2 and 3 stand for strides 4, 8 and 16. Choose other layers or another backbone."
+        )
+    return [strides.index(stride) for stride in wanted]
+
+
 def load_backbone(
     name: str, layers: tuple[int, ...], weights_folder: Path, device: torch.device
 ) -> Backbone:
@@ -65,22 +91,8 @@ def load_backbone(
         InputError: timm does not know the name, the model has no map at a layer's stride, or its
             weights are not found or do not fit.
     """
+    indices = map_indices(name, layers)
     timm_name = TIMM_NAMES.get(name, name)
-    if not timm.is_model(timm_name):
-        raise InputError(
-            f"Backbone {name} is neither a preset ({', '.join(TIMM_NAMES)}) nor a model that timm "
-            f"{timm.__version__} knows; timm.list_models() lists those."
-        )
-    try:
-        strides = timm.create_model(timm_name, features_only=True).feature_info.reduction()
-    except (RuntimeError, AttributeError, AssertionError) as error:
-        raise InputError(f"Backbone {name} cannot give feature maps: {error}") from None
-    wanted = [2 ** (layer + 1) for layer in layers]
-    if missing := [stride for stride in wanted if stride not in strides]:
-        raise InputError(
-            f"Backbone {name} has feature maps at strides {strides}, none at {missing}: layers "
-            "1, 2 and 3 stand for strides 4, 8 and 16. Choose other layers or another backbone."
-        )
     config = timm.get_pretrained_cfg(timm_name)
     weights = find_weights(name, timm_name, weights_folder)
     try:
@@ -98,7 +110,7 @@ def load_backbone(
         pretrained=True,
         pretrained_cfg_overlay={"state_dict": whole.state_dict()},
         features_only=True,
-        out_indices=[strides.index(stride) for stride in wanted],
+        out_indices=indices,
     )
     network = network.eval().requires_grad_(False).to(device, memory_format=torch.channels_last)
     return Backbone(network, tuple(config.mean), tuple(config.std), weights)

@@ -200,8 +200,8 @@ def test_every_unit_is_measured(tiny: Workload, monkeypatch: pytest.MonkeyPatch)
     [
         ("[bottle, cable]", "found", "images is not a folder"),
         ("[bottle, cable]", "[bottel]", "bottel is not a folder"),
-        ("efficientnet_lite0", "efficientnet_lite77", "efficientnet_lite77 cannot give"),
-        ("layers: [2]", "layers: [9]", "cannot give feature maps of layers .9."),
+        ("efficientnet_lite0", "efficientnet_lite77", "efficientnet_lite77 is neither a preset"),
+        ("layers: [2]", "layers: [9]", "none at .1024."),
     ],
 )
 def test_a_suite_that_cannot_be_counted_says_why(
