@@ -23,6 +23,8 @@ def set_up_torch(device: str, threads: int) -> torch.device:
     _keep_freed_matrices()
     torch.set_num_threads(threads)
     torch.use_deterministic_algorithms(True)
+    # It would also fill every fresh tensor, for bugs that this code's tests look for.
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
     try:
@@ -39,10 +41,11 @@ def _keep_freed_matrices() -> None:
     """Let glibc reuse a mini-batch's matrices from step to step.
 
     By default it hands each back to the system and asks for a fresh one, whose pages are then
-    zeroed one by one: a tenth of a training step. Arrays above 32 MiB still go back.
+    zeroed one by one: a tenth of a training step. Larger arrays still go back, as the heap that
+    keeps them would grow by what it cannot fit together again.
     """
     trim_threshold, mmap_threshold = -1, -3
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt:
-        mallopt(mmap_threshold, 32 << 20)
-        mallopt(trim_threshold, 512 << 20)
+        mallopt(mmap_threshold, 8 << 20)
+        mallopt(trim_threshold, 128 << 20)

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-ROWS = 8192
+ROWS = 4096
 
 
 def coreset_size(patches: int, share: float) -> int:
@@ -33,7 +33,7 @@ def greedy_coreset(
     """Return the indices ``(count,)`` of the coreset, in the order in which they were taken.
 
     Memory beside the features ``(N, D)``: ``8 N`` bytes of norms and bounds, ``4 m (m + D)`` bytes
-    for ``m`` contenders, and ``4 * 8192 * m`` for one block of distances.
+    for ``m`` contenders, and ``4 * 4096 * m`` for one block of distances.
 
     Args:
         features: ``(N, D)``, on any device.
@@ -71,9 +71,11 @@ class _Points:
     def __init__(self, features: Tensor) -> None:
         self.features = features
         self.mean = features.mean(dim=0)
-        self.norms = torch.cat(
-            [(rows - self.mean).square_().sum(dim=1) for rows in features.split(ROWS)]
-        )
+        self.norms = features.new_empty(len(features))
+        buffer = features.new_empty(min(ROWS, len(features)), features.shape[1])
+        for rows, norms in zip(features.split(ROWS), self.norms.split(ROWS), strict=True):
+            centred = torch.sub(rows, self.mean, out=buffer[: len(rows)])
+            torch.sum(centred.square_(), dim=1, out=norms)
 
     def lower(self, bounds: Tensor, centres: Tensor) -> None:
         """Lower each point's bound to its squared distance from the nearest of the new centres."""
@@ -81,11 +83,13 @@ class _Points:
         # ||x - c||^2 = ||x - mu||^2 + ||c - mu||^2 - 2 (x - mu).(c - mu), and the last product is
         # x.(c - mu) - mu.(c - mu), which spares a centred copy of x.
         offsets = self.norms[centres] + 2 * (vectors @ self.mean)
+        doubled = -2 * vectors.T
+        buffer = self.features.new_empty(min(ROWS, len(self.features)), len(centres))
         for rows, norms, part in zip(
             self.features.split(ROWS), self.norms.split(ROWS), bounds.split(ROWS), strict=True
         ):
-            nearest = torch.addmm(offsets, rows, vectors.T, alpha=-2).amin(dim=1)
-            torch.minimum(part, nearest.add_(norms).clamp_(min=0), out=part)
+            block = torch.mm(rows, doubled, out=buffer[: len(rows)]).add_(offsets)
+            torch.minimum(part, block.amin(dim=1).add_(norms).clamp_(min=0), out=part)
         bounds[centres] = -torch.inf
 
 

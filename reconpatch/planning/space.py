@@ -10,7 +10,7 @@ from reconpatch.suite import Run
 
 FLOAT, INDEX = 4, 8
 
-CONTENDERS, BLOCK = 2048, 8192
+CONTENDERS, BLOCK = 2048, 4096
 """Of the greedy coreset: m, and the rows whose distances to new centres are taken at once."""
 
 
@@ -64,7 +64,7 @@ def peak_memory(workload: Workload, run: Run, *, on_gpu: bool) -> Memory:
     """Return what a run's largest job, its detection, holds at its peak.
 
     Beside the mapped features that is the coreset's matrices first (``8 N`` bytes of norms and
-    bounds, ``4 m (m + d)`` for m contenders, ``4 * 8192 m`` for one block of distances), and the
+    bounds, ``4 m (m + d)`` for m contenders, ``4 * 4096 m`` for one block of distances), and the
     test vectors, ``4 d Q``, after it; all the time the training vectors, ``4 d N``. PatchCore
     needs no vectors beside the mapped ones, unless these must be copied to a GPU or widened.
     """
