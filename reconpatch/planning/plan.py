@@ -10,8 +10,9 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
-from reconpatch.planning.costs import Costs, measure
+from reconpatch.planning.costs import measure
 from reconpatch.planning.space import feature_bytes, peak_memory, run_bytes
+from reconpatch.planning.units import Costs
 from reconpatch.planning.workload import Workload, count_work
 from reconpatch.provenance import device_name
 from reconpatch.suite import Suite

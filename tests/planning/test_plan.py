@@ -13,8 +13,9 @@ from reconpatch.datasets.demo import render
 from reconpatch.errors import InputError
 from reconpatch.features import extract
 from reconpatch.planning import count_work, expected_seconds, measure
-from reconpatch.planning.costs import Costs, Line, RecipeCosts, overlapped
+from reconpatch.planning.costs import overlapped
 from reconpatch.planning.space import feature_bytes, peak_memory, run_bytes
+from reconpatch.planning.units import Costs, Line, RecipeCosts
 from reconpatch.planning.workload import Workload
 from reconpatch.run import detect_run, train_run
 from reconpatch.suite import load_suite

@@ -1,0 +1,73 @@
+"""The units that a plan multiplies by: what one of each costs, in seconds."""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from reconpatch.recipe import FeatureSettings, Recipe
+
+
+class Line(NamedTuple):
+    """Seconds a unit that grow with a size n: ``a + b n``."""
+
+    a: float
+    b: float
+
+    def __call__(self, size: int) -> float:
+        """Return the seconds at a size."""
+        return self.a + self.b * size
+
+    @classmethod
+    def through(cls, small: tuple[int, float], large: tuple[int, float]) -> "Line":
+        """Return the line through two points ``(size, seconds)``, rising from zero or above.
+
+        Where noise makes it fall, or start below zero, it goes through the origin and ``large``.
+        """
+        slope = (large[1] - small[1]) / (large[0] - small[0])
+        start = large[1] - slope * large[0]
+        if slope <= 0 or start < 0:
+            return cls(0.0, large[1] / large[0])
+        return cls(start, slope)
+
+
+@dataclass(frozen=True)
+class RecipeCosts:
+    """Seconds of the units of a recipe's runs.
+
+    Attributes:
+        step: a training step; zero for PatchCore.
+        representation: bringing a patch to what detection works on, on the device.
+        coreset: a centre, by the number of patches.
+        scoring: a patch, by the size of the memory bank.
+        map: a test image's share of the pixel AUROC.
+    """
+
+    step: float
+    representation: float
+    coreset: Line
+    scoring: Line
+    map: float
+
+
+@dataclass(frozen=True)
+class Costs:
+    """Seconds of all units that a suite is made of.
+
+    Attributes:
+        light_start: the start of a job that needs no torch: the interpreter and its imports.
+        start: the start of any other, that of the device included.
+        started_bytes: what such a process holds then (not seconds but bytes).
+        drawing: a picture of the demo set.
+        inspection: an image of each data set, by the data set's id.
+        building: each feature setting's backbone.
+        images: an image of each data set through each feature setting.
+        recipes: the units of each recipe's runs.
+    """
+
+    light_start: float
+    start: float
+    started_bytes: int
+    drawing: float
+    inspection: dict[str, float]
+    building: dict[FeatureSettings, float]
+    images: dict[tuple[str, FeatureSettings], float]
+    recipes: dict[Recipe, RecipeCosts]
