@@ -23,7 +23,7 @@ def set_up_torch(device: str, threads: int) -> torch.device:
     _keep_freed_matrices()
     torch.set_num_threads(threads)
     torch.use_deterministic_algorithms(True)
-    # It would also fill every fresh tensor, for bugs that this code's tests look for.
+    # That would also fill every fresh tensor, to show up reads of unwritten memory, at some cost.
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
