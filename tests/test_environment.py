@@ -8,7 +8,13 @@ from rattler import MatchSpec
 
 ROOT = Path(__file__).parents[1]
 # Where conda-forge and bioconda call a package otherwise than the Python package index.
-CONDA = {"torch": "pytorch-gpu", "faiss-cpu": "faiss-gpu", "snakemake": "snakemake-minimal"}
+CONDA = {
+    "torch": "pytorch-gpu",
+    "faiss-cpu": "faiss-gpu",
+    "snakemake": "snakemake-minimal",
+    "matplotlib": "matplotlib-base",
+    "seaborn": "seaborn-base",
+}
 
 
 def pins(file: str) -> dict[str, str]:

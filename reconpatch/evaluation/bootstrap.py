@@ -1,0 +1,140 @@
+"""How far AUROC would move with other test images: a stratified bootstrap over them.
+
+Pairs of an anomalous score of image i ahead of a normal score of image j are counted once, ties
+half, as ``U[i, j]``. Where image i is drawn ``w[i]`` times, and has ``P[i]`` anomalous and ``Q[i]``
+normal scores, the AUROC of what was drawn is ``(w U w) / ((w P) (w Q))``: all replicates come from
+one matrix product, none from scoring or sorting again. The sums are of halves far below 2^53, so
+that doubles hold them exactly.
+"""
+
+import math
+
+import numpy as np
+import numpy.typing as npt
+
+Floats = npt.NDArray[np.float64]
+Counts = npt.NDArray[np.int64]
+Labels = npt.NDArray[np.bool_]
+Scores = npt.NDArray[np.floating]
+
+BINS = 1024
+SAMPLE = 1 << 20
+
+
+def resamplings(anomalous: Labels, replicates: int, seed: int) -> Counts:
+    """Return how often each replicate draws each image, ``(replicates, N)``.
+
+    A replicate draws, with replacement, as many anomalous images as there are and as many normal
+    ones. The counts follow from the labels and the seed alone: methods that are given the same are
+    compared image by image, and the replicates of their difference, or of an average over training
+    seeds, are the difference or average of their replicates. Categories are different images: for
+    an average over them, give each a seed of its own.
+
+    Args:
+        anomalous: the images' labels, ``(N,)``.
+        replicates: how many.
+        seed: of the draws.
+
+    Raises:
+        ValueError: one of the classes is empty.
+    """
+    if anomalous.all() or not anomalous.any():
+        raise ValueError("AUROC needs normal and anomalous images")
+    rng = np.random.default_rng(seed)
+    counts = np.empty((replicates, len(anomalous)), dtype=np.int64)
+    for members in (anomalous, ~anomalous):
+        size = int(members.sum())
+        counts[:, members] = rng.multinomial(size, np.full(size, 1 / size), size=replicates)
+    return counts
+
+
+def image_replicates(scores: Scores, anomalous: Labels, counts: Counts) -> Floats:
+    """Return each replicate's image AUROC, exactly, ``(R,)``. Takes a few N x N matrices.
+
+    A replicate that draws no score of one class has none, which is NaN.
+
+    Args:
+        scores: ``(N,)``.
+        anomalous: the images' labels, ``(N,)``.
+        counts: how often each image is drawn, ``(R, N)``; all ones give the plain AUROC.
+
+    Raises:
+        ValueError: a score is not a number.
+    """
+    _check_numbers(scores)
+    ahead = (scores[:, None] > scores) + (scores[:, None] == scores) / 2
+    ahead *= anomalous[:, None] & ~anomalous
+    return _replicates(ahead, anomalous, ~anomalous, counts)
+
+
+def pixel_replicates(maps: Scores, masks: Labels, counts: Counts) -> Floats:
+    """Return each replicate's AUROC over the pixels of all images that it draws, ``(R,)``.
+
+    A replicate that draws no pixel of one class has none, which is NaN: few images may have theirs
+    within the crop.
+
+    Pixels are counted in bins between ``BINS`` quantiles of either class, each quantile being a bin
+    of its own: a bin holds either a single value or less than ``1 / BINS`` of each class. Only
+    pairs within the latter may be miscounted, by a half, so that a replicate is off by less than
+    ``max(w) sum(Q) / (2 BINS (w Q))``; it is exact where a class has no more than ``BINS`` pixels.
+    Of more than ``SAMPLE`` pixels the quantiles are those of an evenly spaced part, and the bound
+    holds about. The misses nearly cancel: on drawn maps of 224 and 480 px, all replicates and the
+    one with counts of one came within 1e-5 of `auroc`, which remains what is reported.
+
+    Memory beside the maps is that of the sample and of five arrays of ``4 BINS`` numbers per image:
+    30 MB for 167 images, whatever their size.
+
+    Args:
+        maps: ``(N, s, s)``.
+        masks: the pixels' labels, as the maps.
+        counts: how often each image is drawn, ``(R, N)``; all ones give the plain AUROC.
+
+    Raises:
+        ValueError: a score is not a number.
+    """
+    _check_numbers(maps)
+    edges = _edges(maps, masks)
+    pairs = list(zip(maps, masks, strict=True))
+    anomalous = np.array([_histogram(scores[mask], edges) for scores, mask in pairs])
+    normal = np.array([_histogram(scores[~mask], edges) for scores, mask in pairs])
+    ahead = anomalous @ (normal.cumsum(axis=1) - normal / 2).T
+    return _replicates(ahead, anomalous.sum(axis=1), normal.sum(axis=1), counts)
+
+
+def interval(replicates: Floats, level: float = 0.95) -> tuple[float, float]:
+    """Return the percentiles between which ``level`` of the replicates lie, NaN left out."""
+    low, high = np.nanquantile(replicates, [(1 - level) / 2, (1 + level) / 2])
+    return float(low), float(high)
+
+
+def _check_numbers(scores: Scores) -> None:
+    # The minimum is not a number where any is not, and takes no memory.
+    if np.isnan(scores.min()):
+        raise ValueError("a score is not a number, so that it has no rank")
+
+
+def _replicates(
+    ahead: Floats, positives: Labels | Counts, negatives: Labels | Counts, counts: Counts
+) -> Floats:
+    weights = counts.astype(np.float64)
+    pairs: Floats = (weights @ positives) * (weights @ negatives)
+    ahead_pairs: Floats = ((weights @ ahead) * weights).sum(axis=1)
+    return np.divide(ahead_pairs, pairs, out=np.full_like(pairs, np.nan), where=pairs > 0)
+
+
+def _edges(maps: Scores, masks: Labels) -> Scores:
+    """Return quantiles of each class, each with the next number after it, at most ``4 BINS``."""
+    step = math.ceil(math.sqrt(maps.size / SAMPLE))
+    sample, labels = maps[:, ::step, ::step], masks[:, ::step, ::step]
+    quantiles = np.concatenate([_quantiles(sample[labels]), _quantiles(sample[~labels])])
+    return np.unique([quantiles, np.nextafter(quantiles, np.inf)])
+
+
+def _quantiles(scores: Scores) -> Scores:
+    return np.sort(scores)[:: max(1, math.ceil(len(scores) / BINS))]
+
+
+def _histogram(scores: Scores, edges: Scores) -> Counts:
+    # NumPy sorts by vector instructions, ten times as fast as it looks scores up among the edges.
+    below = np.searchsorted(np.sort(scores), edges)
+    return np.diff(below, prepend=0, append=len(scores))
