@@ -14,7 +14,6 @@ from benchmarks.measure import console
 from benchmarks.plan import FULL, QUICK
 from benchmarks.report import terminal_table, write_csv, write_markdown
 from reconpatch.errors import InputError
-from reconpatch.features import FeatureStore
 from reconpatch.torch_setup import set_up_torch
 
 
@@ -29,7 +28,7 @@ def main() -> None:
         folder = category_folder(arguments.data, plan, work)
         console.rule(f"PatchCore end to end on {folder.name}")
         findings = [end_to_end.measure(folder, plan, work, arguments.threads)]
-        patches = FeatureStore(work / "features").patches("train")
+        patches = end_to_end.ours(folder.name, work).train_patches.patches("train")
         console.rule("Training")
         findings.append(training.measure(patches, plan))
         console.rule("Coreset")

@@ -1,6 +1,5 @@
 """anomalib's k-centre coreset and PatchCore; anomalib is imported where they are called."""
 
-import ctypes
 import logging
 import warnings
 from collections.abc import Callable, Iterator
@@ -15,7 +14,6 @@ from torch import Tensor
 from reconpatch.evaluation import auroc
 from reconpatch.features import load_backbone
 from reconpatch.recipe import Recipe
-from reconpatch.torch_setup import set_up_torch
 
 Aurocs = dict[str, float | None]
 
@@ -25,7 +23,7 @@ def k_center_greedy(features: Tensor, share: float, seed: int) -> Tensor:
     from anomalib.models.components import KCenterGreedy
 
     torch.manual_seed(seed)
-    with _left_alone(), torch.inference_mode():
+    with _without_determinism(), torch.inference_mode():
         return torch.tensor(KCenterGreedy(features, share).select_coreset_idxs())
 
 
@@ -78,7 +76,7 @@ def patchcore(
             enable_model_summary=False,
             limit_val_batches=0,
         )
-        with _left_alone():
+        with _without_determinism():
             engine.fit(model=model, datamodule=images)
             batches: list[Any] = engine.predict(model=model, datamodule=images)
         scores, maps = (
@@ -96,23 +94,13 @@ def patchcore(
 
 
 @contextmanager
-def _left_alone() -> Iterator[None]:
-    """Run a block in a process as it is without the package's own set-up of torch.
-
-    Determinism is off; and large arrays go back to the system when they are freed, as the C library
-    has it by default. With the package's setting anomalib's equal arrays of just under 32 MiB would
-    pile up to gigabytes.
-    """
-    trim_threshold, mmap_threshold = -1, -3
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+def _without_determinism() -> Iterator[None]:
+    """Run a block without the package's demand of torch for the same bits every time."""
     torch.use_deterministic_algorithms(False)
-    if mallopt:
-        mallopt(mmap_threshold, 4 << 20)
-        mallopt(trim_threshold, 64 << 20)
     try:
         yield
     finally:
-        set_up_torch("cpu", torch.get_num_threads())
+        torch.use_deterministic_algorithms(True)
 
 
 def _quiet() -> None:

@@ -1,6 +1,5 @@
 """The coreset, exact and greedy, beside others' on the same matrix."""
 
-import inspect
 from functools import partial
 
 from torch import Tensor
@@ -10,7 +9,8 @@ from benchmarks.measure import Measured, in_turns
 from benchmarks.peers import approximate_greedy, plain_greedy
 from benchmarks.plan import Plan
 from benchmarks.report import Findings, Row
-from reconpatch.detection import coreset, coreset_size, greedy_coreset
+from reconpatch.detection import coreset_size, greedy_coreset
+from reconpatch.detection.coreset import coreset_memory
 
 START = 0
 ANOMALIB = "anomalib KCenterGreedy"
@@ -69,10 +69,7 @@ def measure(features: Tensor, source: str, plan: Plan) -> Findings:
 
 def stated_mib(rows: int, dimensions: int) -> float:
     """The memory that ``greedy_coreset`` states of itself, in MiB."""
-    contenders: int = inspect.signature(greedy_coreset).parameters["contenders"].default
-    contenders = min(contenders, rows)
-    block = min(coreset.ROWS, rows) * contenders
-    return (8 * rows + 4 * contenders * (contenders + dimensions) + 4 * block) / 2**20
+    return coreset_memory(rows, dimensions) / 2**20
 
 
 def _peak(measured: Measured) -> str:

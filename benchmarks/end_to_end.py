@@ -1,5 +1,6 @@
 """PatchCore from image files to metrics, beside its backbone alone and anomalib's PatchCore."""
 
+import shutil
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -15,8 +16,10 @@ from reconpatch.datasets import Category, read_mvtec_layout
 from reconpatch.features import extract, load_backbone
 from reconpatch.features.images import image_batches
 from reconpatch.files import read_json
+from reconpatch.grid import Batch, Run
 from reconpatch.recipe import FeatureSettings, Recipe
-from reconpatch.run import detect_run, evaluate_run
+from reconpatch.run import RecipeRun
+from reconpatch.run import measure as measure_batch
 
 RECIPE = Recipe(features=FeatureSettings(backbone="efficientnet_lite0"))
 CPU = torch.device("cpu")
@@ -28,7 +31,7 @@ ANOMALIB = "anomalib PatchCore"
 def measure(folder: Path, plan: Plan, work: Path, threads: int) -> Findings:
     """Run PatchCore with EfficientNet-Lite0 on the category in ``folder``.
 
-    Ours are the package's three steps, files in between included. ``BARE`` are its first two loops
+    Ours are the package's steps, files in between included. ``BARE`` are its first two loops
     with all else left out: images decoded and resized, and passed through the backbone. Reading the
     category beforehand brings its files into memory, for all of them.
     """
@@ -71,20 +74,28 @@ def measure(folder: Path, plan: Plan, work: Path, threads: int) -> Findings:
     )
 
 
+def ours(category: str, work: Path) -> RecipeRun:
+    """Return our run on the category, whose files lie below ``work``."""
+    return RecipeRun(Run("benchmark", category, RECIPE, seed=0), work / "results", CPU)
+
+
 def _ours(category: Category, weights: Path, work: Path, threads: int) -> dict[str, Any]:
-    features, run = work / "features", work / "run"
+    one = ours(category.name, work)
+    # What is there already would not be measured again.
+    shutil.rmtree(one.results, ignore_errors=True)
     extract(
         category,
-        RECIPE.features,
-        features,
+        RECIPE.test_patches,
+        one.test_patches.folder,
         weights_folder=weights,
         device=CPU,
         threads=threads,
         batch_size=BATCH,
     )
-    detect_run(features, RECIPE, 0, run, CPU)
-    evaluate_run(features, RECIPE, 0, run)
-    metrics: dict[str, Any] = read_json(run / "metrics.json")["metrics"]
+    measure_batch(
+        Batch("benchmark", one.run.dataset, category.name, (one.run,), after=()), one.results, CPU
+    )
+    metrics: dict[str, Any] = read_json(one.folder / "metrics.json")["metrics"]
     return metrics
 
 

@@ -13,12 +13,31 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-ROWS = 4096
+CONTENDERS = 2048
+"""m, how many points run for a batch of centres."""
+
+ROWS = 2048
+"""How many points are brought up to date with a batch at once."""
+
+BLAS = 8 << 20
+"""Bytes for copies that matrix products make of their own: up to 4 MiB with 2 threads, 6 with 8."""
 
 
 def coreset_size(patches: int, share: float) -> int:
     """Return how many of ``patches`` a coreset of ``share`` keeps: rounded down, one at least."""
     return max(1, int(patches * share))
+
+
+def coreset_memory(patches: int, dimensions: int, contenders: int = CONTENDERS) -> int:
+    """Return the bytes that ``greedy_coreset`` takes on a CPU beside the features and the outcome.
+
+    Of N features of D dimensions, with m contenders, at most N: ``8 N`` for norms and bounds,
+    ``16 N`` to sort the bounds, ``4 m D`` for vectors, ``4 m max(m, 2048)`` for squared distances,
+    and 8 MiB that are the matrix products' own. All in single precision.
+    """
+    m = min(contenders, patches)
+    squared = max(m, min(ROWS, patches)) * m
+    return 24 * patches + 4 * (m * dimensions + squared) + BLAS
 
 
 @torch.inference_mode()
@@ -27,13 +46,12 @@ def greedy_coreset(
     count: int,
     start: int,
     *,
-    contenders: int = 2048,
+    contenders: int = CONTENDERS,
     description: str = "coreset",
 ) -> Tensor:
     """Return the indices ``(count,)`` of the coreset, in the order in which they were taken.
 
-    Memory beside the features ``(N, D)``: ``8 N`` bytes of norms and bounds, ``4 m (m + D)`` bytes
-    for ``m`` contenders, and ``4 * 4096 * m`` for one block of distances.
+    Memory beside the features and the outcome: ``coreset_memory``.
 
     Args:
         features: ``(N, D)``, on any device.
@@ -48,49 +66,68 @@ def greedy_coreset(
     total = len(features)
     if not 1 <= count <= total:
         raise ValueError(f"a coreset of {count} cannot be taken from {total} features")
-    points = _Points(features)
+    points = _Points(features, min(contenders, total))
     bounds = torch.full((total,), torch.inf, device=features.device)
-    taken = [start]
-    points.lower(bounds, torch.tensor(taken, device=features.device))
-    with tqdm(total=count, initial=1, desc=description, unit="centre") as progress:
-        while len(taken) < count:
-            batch = _run(points, bounds, count - len(taken), contenders)
+    taken = torch.full((count,), start)
+    done = 1
+    points.lower(bounds, taken[:done].to(features.device))
+    with tqdm(total=count, initial=done, desc=description, unit="centre") as progress:
+        while done < count:
+            batch = _run(points, bounds, count - done, contenders)
             points.lower(bounds, batch)
-            taken += batch.tolist()
+            taken[done : done + len(batch)] = batch
+            done += len(batch)
             progress.update(len(batch))
-    return torch.tensor(taken)
+    return taken
 
 
 class _Points:
     """All features with what their squared distances need: the mean and the centred norms.
 
     Distances are taken from the mean, so that rounding scales with the features' spread; the
-    features themselves are not copied.
+    features themselves are not copied. Matrices are laid out in the same two pieces of memory
+    again and again: batches differ in size, and what each would leave behind adds up.
     """
 
-    def __init__(self, features: Tensor) -> None:
+    def __init__(self, features: Tensor, contenders: int) -> None:
         self.features = features
         self.mean = features.mean(dim=0)
         self.norms = features.new_empty(len(features))
-        buffer = features.new_empty(min(ROWS, len(features)), features.shape[1])
-        for rows, norms in zip(features.split(ROWS), self.norms.split(ROWS), strict=True):
-            centred = torch.sub(rows, self.mean, out=buffer[: len(rows)])
+        self._vectors = features.new_empty(contenders, features.shape[1])
+        self._squared = features.new_empty(max(contenders, min(ROWS, len(features))) * contenders)
+        for rows, norms in zip(
+            features.split(contenders), self.norms.split(contenders), strict=True
+        ):
+            centred = torch.sub(rows, self.mean, out=self._vectors[: len(rows)])
             torch.sum(centred.square_(), dim=1, out=norms)
+
+    def squared_distances(self, indices: Tensor) -> Tensor:
+        """Return all squared distances ``(n, n)`` among n contenders, until the next call."""
+        vectors, norms = self._centred(indices), self.norms[indices]
+        squared = self._matrix(len(indices), len(indices))
+        torch.add(norms[:, None], norms, out=squared)
+        return squared.addmm_(vectors, vectors.T, alpha=-2)
 
     def lower(self, bounds: Tensor, centres: Tensor) -> None:
         """Lower each point's bound to its squared distance from the nearest of the new centres."""
-        vectors = self.features[centres] - self.mean
+        vectors = self._centred(centres)
         # ||x - c||^2 = ||x - mu||^2 + ||c - mu||^2 - 2 (x - mu).(c - mu), and the last product is
         # x.(c - mu) - mu.(c - mu), which spares a centred copy of x.
         offsets = self.norms[centres] + 2 * (vectors @ self.mean)
-        doubled = -2 * vectors.T
-        buffer = self.features.new_empty(min(ROWS, len(self.features)), len(centres))
         for rows, norms, part in zip(
             self.features.split(ROWS), self.norms.split(ROWS), bounds.split(ROWS), strict=True
         ):
-            block = torch.mm(rows, doubled, out=buffer[: len(rows)]).add_(offsets)
-            torch.minimum(part, block.amin(dim=1).add_(norms).clamp_(min=0), out=part)
+            squared = self._matrix(len(rows), len(centres))
+            torch.addmm(offsets, rows, vectors.T, alpha=-2, out=squared)
+            torch.minimum(part, squared.amin(dim=1).add_(norms).clamp_(min=0), out=part)
         bounds[centres] = -torch.inf
+
+    def _centred(self, indices: Tensor) -> Tensor:
+        vectors = self._vectors[: len(indices)]
+        return torch.index_select(self.features, 0, indices, out=vectors).sub_(self.mean)
+
+    def _matrix(self, rows: int, columns: int) -> Tensor:
+        return self._squared[: rows * columns].view(rows, columns)
 
 
 def _run(points: _Points, bounds: Tensor, most: int, contenders: int) -> Tensor:
@@ -100,9 +137,7 @@ def _run(points: _Points, bounds: Tensor, most: int, contenders: int) -> Tensor:
     if len(largest) > contenders:
         outside = largest[-1].item()
         largest, indices = largest[:-1], indices[:-1]
-    vectors = points.features[indices] - points.mean
-    norms = points.norms[indices]
-    squared = torch.addmm(norms[:, None] + norms, vectors, vectors.T, alpha=-2).cpu().numpy()
+    squared = points.squared_distances(indices).cpu().numpy()
     nearest = largest.cpu().numpy()
     batch: list[int] = []
     while len(batch) < min(most, len(nearest)):

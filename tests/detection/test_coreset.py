@@ -1,4 +1,7 @@
 import math
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -7,9 +10,27 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
+from benchmarks.measure import PROCESS
 from reconpatch.detection import coreset, coreset_size, greedy_coreset
+from reconpatch.detection.coreset import BLAS, coreset_memory
 from tests import naive
 
+ROOT = Path(__file__).parents[2]
+PEAK = """
+import sys
+import torch
+from benchmarks.measure import PeakMemory
+from reconpatch.detection import greedy_coreset
+from reconpatch.torch_setup import set_up_torch
+
+set_up_torch("cpu", 2)
+greedy_coreset(torch.rand(99, 9), 50, 0)  # reads in the libraries' code
+rows, dimensions, count = map(int, sys.argv[1:])
+features = torch.randn(rows, dimensions)
+with PeakMemory() as memory:
+    greedy_coreset(features, count, 0)
+print(memory.growth)
+"""
 CONTENDERS = st.sampled_from([1, 2, 3, 4, 5, 20, 2048])
 
 
@@ -79,6 +100,19 @@ def test_no_point_is_taken_twice_also_among_duplicates(
     taken = greedy_coreset(torch.from_numpy(features), count, start, contenders=contenders)
     assert taken[0] == start
     assert len(set(taken.tolist())) == len(taken) == count
+
+
+@pytest.mark.skipif(not PROCESS.exists(), reason="only Linux tells a process's peak")
+@pytest.mark.parametrize(
+    ("rows", "dimensions", "count"),
+    # Few points; wide ones; batches of a dozen sizes, most of them below a matrix of their own.
+    [(1000, 64, 900), (6000, 768, 60), (40_000, 64, 4000)],
+)
+def test_the_peak_of_a_fresh_process_is_as_stated(rows: int, dimensions: int, count: int) -> None:
+    command = [sys.executable, "-c", PEAK, *map(str, (rows, dimensions, count))]
+    told = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    stated = coreset_memory(rows, dimensions) / 2**20
+    assert 0.9 * (stated - BLAS / 2**20) <= float(told) <= stated
 
 
 @pytest.mark.parametrize("count", [0, 5])
