@@ -4,14 +4,14 @@ BIN := .venv/bin
 
 .PHONY: demo test bench format help
 help:
-	@echo "make demo    install into .venv, run the demo suite, print its table"
+	@echo "make demo    install into .venv, run the demo suite, print its tables"
 	@echo "make test    install into .venv, check format, lint and types, run the tests"
 	@echo "make bench   install into .venv-bench, measure beside others' code (15 minutes; QUICK=1: 3);"
 	@echo "             DATA=DIR takes the images from MVTec AD's category folders in DIR"
 	@echo "make format  put the code into shape"
 
 demo: .venv/installed
-	$(BIN)/snakemake --cores all --quiet rules host --config suite=demo
+	$(BIN)/snakemake --cores all --quiet rules host --config suite=demo threads=1
 	@$(BIN)/reconpatch show demo
 
 test: .venv/installed-dev

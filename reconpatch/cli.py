@@ -2,13 +2,16 @@
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 from rich.markup import escape
 
 from reconpatch.errors import InputError
+
+if TYPE_CHECKING:
+    from reconpatch.suite import Suite
 
 app = typer.Typer(
     help="ReConPatch and PatchCore, measured. The workflow (snakemake) calls these steps in order.",
@@ -18,9 +21,12 @@ app = typer.Typer(
 )
 
 Folder = Annotated[Path, typer.Option(help="The folder that the step fills.")]
-RecipeText = Annotated[str, typer.Option(help="The recipe as JSON; what it leaves out is default.")]
-Features = Annotated[Path, typer.Option(help="The folder that extract filled.")]
-RunFolder = Annotated[Path, typer.Option(help="The run's folder.")]
+SuiteName = Annotated[str, typer.Option(help="The suite's name: a file of config/suites.")]
+DataRoot = Annotated[Path, typer.Option(help="Where the data sets lie.")]
+Config = Annotated[Path, typer.Option(help="Where suites, experiments and published tables lie.")]
+Results = Annotated[Path, typer.Option(help="Where everything that is measured lies.")]
+Reports = Annotated[Path, typer.Option(help="Where the reports lie.")]
+Weights = Annotated[Path, typer.Option(help="Where local weight files lie.")]
 Seed = Annotated[int, typer.Option(help="Decides every draw of the step.", min=0)]
 Device = Annotated[str, typer.Option(help="cpu, cuda, cuda:N, or auto: a GPU where there is one.")]
 Threads = Annotated[int, typer.Option(help="CPU threads; part of what makes bits repeat.", min=1)]
@@ -52,21 +58,21 @@ def inspect(
 @app.command()
 def extract(
     category: Annotated[Path, typer.Option(help="The list that inspect wrote.")],
-    recipe: RecipeText,
+    patches: Annotated[str, typer.Option(help="What to store, as JSON: features, augmentation.")],
     output: Folder,
-    weights: Annotated[Path, typer.Option(help="Where local weight files lie.")] = Path("weights"),
+    weights: Weights = Path("weights"),
     device: Device = "auto",
     threads: Threads = 2,
 ) -> None:
     """Compute a category's patch features, once for all runs that share them."""
     from reconpatch.datasets import Category
     from reconpatch.features import extract
-    from reconpatch.recipe import parse_recipe
+    from reconpatch.recipe import PatchSettings
     from reconpatch.torch_setup import set_up_torch
 
     extract(
         Category.read(category),
-        parse_recipe(recipe).features,
+        PatchSettings.model_validate_json(patches),
         output,
         weights_folder=weights,
         device=set_up_torch(device, threads),
@@ -75,94 +81,117 @@ def extract(
 
 
 @app.command()
-def train(
-    features: Features,
-    recipe: RecipeText,
-    output: RunFolder,
-    seed: Seed = 0,
+def measure(
+    suite: SuiteName,
+    experiment: Annotated[str, typer.Option(help="The table or figure whose runs they are.")],
+    dataset: Annotated[str, typer.Option(help="The data set's id in the results.")],
+    category: Annotated[str, typer.Option(help="The category's name.")],
+    data_root: DataRoot = Path("data"),
+    config: Config = Path("config"),
+    results: Results = Path("results"),
     device: Device = "auto",
     threads: Threads = 2,
 ) -> None:
-    """Train ReConPatch's representation on a category's patch features (Eqs. 1-8)."""
-    from reconpatch.recipe import parse_recipe
-    from reconpatch.run import train_run
+    """Train, detect and evaluate an experiment's runs on a category (Eqs. 1-12)."""
+    from reconpatch.grid import batches
+    from reconpatch.run import measure, write_manifest
     from reconpatch.torch_setup import set_up_torch
 
-    train_run(features, parse_recipe(recipe), seed, output, set_up_torch(device, threads))
+    wanted = (experiment, dataset, category)
+    (batch,) = (
+        batch
+        for batch in batches(_suite(suite, data_root, config))
+        if (batch.experiment, batch.dataset, batch.category) == wanted
+    )
+    measure(batch, results, set_up_torch(device, threads))
+    write_manifest(batch, results)
 
 
 @app.command()
-def detect(
-    features: Features,
-    recipe: RecipeText,
-    output: RunFolder,
-    seed: Seed = 0,
+def time_inference(
+    suite: SuiteName,
+    data_root: DataRoot = Path("data"),
+    config: Config = Path("config"),
+    results: Results = Path("results"),
+    weights: Weights = Path("weights"),
     device: Device = "auto",
     threads: Threads = 2,
 ) -> None:
-    """Build the memory bank and score the test images (Eqs. 9-10)."""
-    from reconpatch.recipe import parse_recipe
-    from reconpatch.run import detect_run
+    """Measure the time that one image takes, for the runs of which a table shows it."""
+    from reconpatch.grid import timed_runs
+    from reconpatch.inference import time_inference
+    from reconpatch.run import RecipeRun
     from reconpatch.torch_setup import set_up_torch
 
-    detect_run(features, parse_recipe(recipe), seed, output, set_up_torch(device, threads))
+    where = set_up_torch(device, threads)
+    runs = timed_runs(_suite(suite, data_root, config))
+    time_inference([RecipeRun(run, results, where) for run in runs], weights)
 
 
 @app.command()
-def evaluate(
-    features: Features,
-    recipe: RecipeText,
-    output: RunFolder,
-    seed: Seed = 0,
+def figure(
+    suite: SuiteName,
+    name: Annotated[str, typer.Option(help="Which, such as figure3.")],
+    data_root: DataRoot = Path("data"),
+    config: Config = Path("config"),
+    results: Results = Path("results"),
+    reports: Reports = Path("reports"),
 ) -> None:
-    """Measure a run: image and pixel AUROC, discriminability index (Eq. 12)."""
-    from reconpatch.recipe import parse_recipe
-    from reconpatch.run import evaluate_run
+    """Draw one of the paper's figures from the runs that are there."""
+    from reconpatch.reporting import write_figure
+    from reconpatch.torch_setup import set_up_torch
 
-    evaluate_run(features, parse_recipe(recipe), seed, output)
+    set_up_torch("cpu", 1)
+    chosen = _suite(suite, data_root, config)
+    write_figure(chosen, name, results, reports / suite / "figures")
 
 
 @app.command()
 def plan(
-    suite: Annotated[str, typer.Option(help="The suite's name.")],
-    data_root: Annotated[Path, typer.Option(help="Where the data sets lie.")] = Path("data"),
-    suites: Annotated[Path, typer.Option(help="Where the suites lie.")] = Path("config/suites"),
+    suite: SuiteName,
+    data_root: DataRoot = Path("data"),
+    config: Config = Path("config"),
+    results: Results = Path("results"),
     device: Device = "auto",
     threads: Threads = 2,
 ) -> None:
     """Print what a suite will take: runs, jobs, disk, memory, and time as measured here."""
     from reconpatch.planning import print_plan
-    from reconpatch.suite import load_suite
     from reconpatch.torch_setup import set_up_torch
 
-    chosen = load_suite(suites / f"{suite}.yaml", data_root)
-    print_plan(chosen, Path("results"), set_up_torch(device, threads), threads)
+    print_plan(_suite(suite, data_root, config), results, set_up_torch(device, threads), threads)
 
 
 @app.command()
 def report(
-    suite: Annotated[Path, typer.Argument(help="The suite's YAML file.")],
-    data_root: Annotated[Path, typer.Option(help="Where the data sets lie.")] = Path("data"),
-    results: Annotated[Path, typer.Option(help="Where the runs lie.")] = Path("results/runs"),
-    published: Annotated[Path, typer.Option(help="The paper's tables.")] = Path("config/published"),
-    output: Annotated[Path, typer.Option(help="Where the report goes.")] = Path("reports"),
+    suite: SuiteName,
+    data_root: DataRoot = Path("data"),
+    config: Config = Path("config"),
+    results: Results = Path("results"),
+    reports: Reports = Path("reports"),
 ) -> None:
-    """Draw a suite's tables and its report from whatever runs are there."""
+    """Write a suite's tables and its report from whatever runs are there."""
     from reconpatch.reporting import write_report
-    from reconpatch.suite import load_suite
 
-    write_report(load_suite(suite, data_root), results, published, output / suite.stem)
+    chosen = _suite(suite, data_root, config)
+    write_report(chosen, results, config / "published", reports / suite)
 
 
 @app.command()
 def show(
     suite: Annotated[str, typer.Argument(help="The suite's name.")],
-    reports: Annotated[Path, typer.Option(help="Where the reports lie.")] = Path("reports"),
+    reports: Reports = Path("reports"),
 ) -> None:
-    """Print a suite's table and say where its report lies."""
-    from reconpatch.reporting import print_table
+    """Print a suite's tables and say where its figures and its report lie."""
+    from reconpatch.reporting import print_tables
 
-    print_table(reports / suite)
+    print_tables(reports / suite)
+
+
+def _suite(name: str, data_root: Path, config: Path) -> "Suite":
+    from reconpatch.suite import load_suite
+
+    return load_suite(config / "suites" / f"{name}.yaml", data_root, config / "experiments.yaml")
 
 
 def main() -> None:

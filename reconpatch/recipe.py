@@ -4,17 +4,59 @@ Two tables that ask for the same recipe share one run, because a run's place is 
 Which of the defaults the paper gives, and which it leaves open, stands in docs/ambiguities.md.
 """
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Discriminator, Field, Tag, model_validator
 
-from reconpatch.errors import InputError
-from reconpatch.settings import Settings, readable
+from reconpatch.settings import Settings
 
 Share = Annotated[float, Field(gt=0, le=1)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0)]
 Count = Annotated[int, Field(ge=1)]
+
+
+class AugmentationSettings(Settings):
+    """Changes of the environment, drawn anew for each image (Section 4.2, Appendix C.1).
+
+    Attributes:
+        rotation: degrees, either way.
+        translation: share of the image's side, either way, for each of the two directions.
+        brightness: factor from 1 - brightness to 1 + brightness.
+        contrast: factor from 1 - contrast to 1 + contrast.
+        blur_sigma: largest deviation of the Gaussian, in pixels of the resized image.
+        probability: chance of each of the five to befall an image.
+        fill: what lies beyond the image's edge.
+        training_images: whether training images change as well, or test images alone.
+        seed: decides all draws, together with the image's name.
+    """
+
+    rotation: Annotated[float, Field(ge=0)] = 10.0
+    translation: Annotated[float, Field(ge=0)] = 0.05
+    brightness: Annotated[float, Field(ge=0)] = 0.1
+    contrast: Annotated[float, Field(ge=0)] = 0.1
+    blur_sigma: Annotated[float, Field(ge=0)] = 1.0
+    probability: Fraction = 1.0
+    fill: Literal["reflect", "black"] = "reflect"
+    training_images: bool = False
+    seed: Annotated[int, Field(ge=0)] = 0
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.rotation > 180:
+            raise ValueError(f"rotation {self.rotation} is above 180 degrees, which is any angle")
+        if self.translation >= 0.5:
+            raise ValueError(
+                f"translation {self.translation} must be below 0.5, a share of the image's side: "
+                "0.05 is 5 %"
+            )
+        for name, share in (("brightness", self.brightness), ("contrast", self.contrast)):
+            if share >= 1:
+                raise ValueError(
+                    f"{name} {share} must be below 1, for factors from 1 - {name} to "
+                    f"1 + {name}: 0.1 is 10 %"
+                )
+        return self
 
 
 class FeatureSettings(Settings):
@@ -52,9 +94,17 @@ class FeatureSettings(Settings):
         return self
 
 
+class PoolingSettings(Settings):
+    """PatchCore's features: the patch features, pooled to ``dimension`` by averages where given."""
+
+    kind: Literal["pooling"] = "pooling"
+    dimension: Count | None = None
+
+
 class RepresentationSettings(Settings):
     """Training of f and g (Eqs. 1-8)."""
 
+    kind: Literal["trained"] = "trained"
     dimension: Count = 512
     projection_dimension: Count | None = 512
     initialization: Literal["orthogonal", "uniform"] = "orthogonal"
@@ -103,26 +153,74 @@ class DetectionSettings(Settings):
     map_border: Literal["reflect", "mirror"] = "reflect"
 
 
+class PatchSettings(Settings):
+    """What patch features are stored of: how they are made, and of which images.
+
+    Attributes:
+        features: from images to patch features.
+        augmentation: what is done to the images first.
+    """
+
+    features: FeatureSettings
+    augmentation: AugmentationSettings | None = None
+
+    @property
+    def splits(self) -> tuple[Literal["train", "test"], ...]:
+        """The splits that are there: test images alone where augmentation spares the training."""
+        if self.augmentation is None or self.augmentation.training_images:
+            return ("train", "test")
+        return ("test",)
+
+
+def _kind(value: Any) -> str:
+    """What a representation is: trained unless it says otherwise."""
+    kind = value.get("kind", "trained") if isinstance(value, dict) else value.kind
+    return str(kind)
+
+
 class Recipe(Settings):
-    """One method with all its settings; PatchCore is the recipe without a representation."""
+    """One method with all its settings; PatchCore is the recipe that trains no representation."""
 
     features: FeatureSettings = FeatureSettings()
-    representation: RepresentationSettings | None = None
+    augmentation: AugmentationSettings | None = None
+    representation: Annotated[
+        Annotated[PoolingSettings, Tag("pooling")]
+        | Annotated[RepresentationSettings, Tag("trained")],
+        Discriminator(_kind),
+    ] = PoolingSettings()
     detection: DetectionSettings = DetectionSettings()
 
     @property
     def method(self) -> str:
         """The method's name in tables."""
-        return "PatchCore" if self.representation is None else "ReConPatch"
+        return "PatchCore" if self.trained is None else "ReConPatch"
+
+    @property
+    def trained(self) -> RepresentationSettings | None:
+        """The settings of the training; None for PatchCore, which has none."""
+        chosen = self.representation
+        return chosen if isinstance(chosen, RepresentationSettings) else None
+
+    @property
+    def test_patches(self) -> PatchSettings:
+        """The patch features that are scored."""
+        return PatchSettings(features=self.features, augmentation=self.augmentation)
+
+    @property
+    def train_patches(self) -> PatchSettings:
+        """The patch features that f and the memory bank are made of."""
+        if "train" in self.test_patches.splits:
+            return self.test_patches
+        return PatchSettings(features=self.features)
 
 
-def parse_recipe(text: str) -> Recipe:
-    """Return the recipe that a JSON text describes; what it leaves out takes its default.
+class Ensemble(Settings):
+    """Several recipes whose scores are fused (Eq. 11)."""
 
-    Raises:
-        InputError: the text is no recipe; the message names each wrong setting.
-    """
-    try:
-        return Recipe.model_validate_json(text)
-    except ValidationError as error:
-        raise InputError(f"This is not a recipe: {readable(error)}") from None
+    members: Annotated[tuple[Recipe, ...], Field(min_length=2)]
+    deviation: Literal["median", "mean"] = "median"
+
+    @property
+    def method(self) -> str:
+        """The method's name in tables: its members'."""
+        return self.members[0].method

@@ -1,139 +1,416 @@
-"""A run on disk: the files that its three steps leave and read.
+"""Runs on disk: what a batch leaves, and what of it is current.
 
-A run's folder holds
+Below the results' folder, a data set's category has
 
-==========================  =====================================================================
-representation.safetensors  f and g (ReConPatch only)
-training.parquet            loss and learning rate an epoch (ReConPatch only)
-training.json               seconds, memory, machine of the training (ReConPatch only)
-memory_bank.safetensors     the coreset's vectors and their indices among the training patches
-scores.parquet              a row a test image: image, defect, anomalous, score
-patch_scores.npz            the test images' patch scores, from which maps are drawn
-detection.json              seconds, memory, machine of the detection
-metrics.json                the metrics, and all of the above's stories together
-==========================  =====================================================================
+=====================================================  =============================================
+representations/.../<key>/<seed>/                      f and g, shared by runs that differ later on:
+    representation.safetensors, snapshots.safetensors  f and g; f as it was along the training
+    training.parquet, training.json                    loss an epoch; seconds, memory, machine
+runs/.../<recipe>/<seed>/
+    memory_bank.safetensors                            the vectors, and which training patches
+    scores.parquet                                     a row a test image
+    patch_scores.npz                                   of the test images, to draw maps from
+    detection.json                                     seconds, memory, machine
+    training_scores.npz, training_scores.json          of an ensemble's members: Eq. 11's reference
+    replicates.npz                                     the metrics of resampled test images
+    metrics.json                                       the metrics, and all stories together
+=====================================================  =============================================
+
+A step writes its JSON file last, with a fingerprint of what it was made of. What is current is left
+as it is, so that a killed batch goes on where it stopped.
 """
 
+import zlib
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import groupby
+from math import ceil
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+from tqdm import tqdm
 
-from reconpatch.detection import build_memory_bank, represent, score
+from reconpatch.detection import (
+    EnsembleMember,
+    MemoryBank,
+    Scores,
+    anomaly_maps,
+    coreset_size,
+    fuse,
+    represent,
+    score,
+    score_training,
+    select_coreset,
+)
 from reconpatch.evaluation import evaluate
-from reconpatch.features import FeatureStore
+from reconpatch.features import FeatureStore, Patches
 from reconpatch.files import read_json, whole, write_json
+from reconpatch.grid import Batch, Run
 from reconpatch.provenance import Stopwatch, provenance
-from reconpatch.recipe import Recipe
-from reconpatch.representation import load_representation_layer, save_representation, train
+from reconpatch.recipe import Ensemble, PatchSettings, Recipe, RepresentationSettings
+from reconpatch.representation import (
+    RepresentationNetwork,
+    load_representation_layer,
+    save_representation,
+    train,
+)
+from reconpatch.source_hash import fingerprint, source_hash
 
 
-def train_run(
-    features: Path, recipe: Recipe, seed: int, folder: Path, device: torch.device
-) -> None:
-    """Train the representation of a ReConPatch recipe; ``training.json`` is written last."""
-    assert recipe.representation, "PatchCore has nothing to train"
-    store = FeatureStore(features)
-    watch = Stopwatch()
-    with watch("training"):
-        network, history = train(
-            store.patches("train"),
-            recipe.representation,
-            seed,
-            device=device,
-            description=f"{store.category.name} training",
+def measure(batch: Batch, results: Path, device: torch.device) -> None:
+    """Measure the batch's runs as far as they are not current.
+
+    Runs that share training patches, representation and seed share one training and one selection
+    of the coreset: the greedy order makes a smaller coreset the beginning of a larger one.
+
+    Raises:
+        InputError: a training fails, or an ensemble's scores cannot be scaled.
+    """
+    name = f"{batch.category} {batch.experiment}"
+    with tqdm(total=len(batch.runs), desc=name, unit="run") as progress:
+        single = [RecipeRun(run, results, device) for run in batch.runs if run.members == (run,)]
+        for _, sharing in groupby(sorted(single, key=_shared), key=_shared):
+            group = list(sharing)
+            _detect([each for each in group if not each.is_detected])
+            for each in group:
+                each.evaluate()
+                progress.update()
+        for run in batch.runs:
+            if run.members != (run,):
+                _measure_ensemble(run, results, device)
+                progress.update()
+
+
+def _shared(run: "RecipeRun") -> tuple[str, str, int]:
+    recipe = run.recipe
+    return recipe.train_patches.key, recipe.representation.key, run.run.seed
+
+
+@dataclass(frozen=True)
+class RecipeRun:
+    """A recipe's run with its places on disk, and its steps."""
+
+    run: Run
+    results: Path
+    device: torch.device
+
+    @property
+    def recipe(self) -> Recipe:
+        """The run's recipe."""
+        assert isinstance(self.run.recipe, Recipe)
+        return self.run.recipe
+
+    @property
+    def folder(self) -> Path:
+        """Where the run's own files lie."""
+        return self.results / "runs" / self.run.id
+
+    @property
+    def representation_folder(self) -> Path:
+        """Where f lies, which other runs may share."""
+        assert self.run.representation
+        place = self.results / "representations" / self.run.dataset / self.run.category
+        return place / self.run.representation
+
+    def patches(self, settings: PatchSettings) -> FeatureStore:
+        """The patch features under some settings of this run's category."""
+        place = self.results / "features" / self.run.dataset / self.run.category
+        return FeatureStore(place / settings.key)
+
+    @cached_property
+    def train_patches(self) -> FeatureStore:
+        """What f and the memory bank are made of."""
+        return self.patches(self.recipe.train_patches)
+
+    @cached_property
+    def test_patches(self) -> FeatureStore:
+        """What is scored."""
+        return self.patches(self.recipe.test_patches)
+
+    @cached_property
+    def _represented(self) -> str:
+        settings = self.recipe.representation
+        made_of = self.train_patches.story["fingerprint"]
+        return fingerprint(made_of, settings.key, self.run.seed, source_hash("representation"))
+
+    @cached_property
+    def _detected(self) -> str:
+        made_of = self.test_patches.story["fingerprint"]
+        settings = self.recipe.detection
+        return fingerprint(self._represented, made_of, settings.key, source_hash("detection"))
+
+    @cached_property
+    def _evaluated(self) -> str:
+        return fingerprint(self._detected, source_hash("evaluation"))
+
+    @property
+    def is_detected(self) -> bool:
+        """Whether the scores on disk are current."""
+        return _is_current(self.folder / "detection.json", self._detected)
+
+    def layer(self) -> nn.Linear | None:
+        """Return f, trained now if there is none that is current; None for PatchCore.
+
+        Raises:
+            InputError: the training fails.
+        """
+        settings = self.recipe.trained
+        if settings is None:
+            return None
+        folder = self.representation_folder
+        if not _is_current(folder / "training.json", self._represented):
+            self._train(settings, folder)
+        return load_representation_layer(folder / "representation.safetensors")
+
+    def _train(self, settings: RepresentationSettings, folder: Path) -> None:
+        kept = epochs_to_keep(settings.epochs)
+        snapshots: dict[str, Tensor] = {}
+
+        def keep(epoch: int, network: RepresentationNetwork) -> None:
+            if epoch in kept:
+                for name, tensor in network.f.state_dict().items():
+                    snapshots[f"{epoch}.{name}"] = tensor.detach().cpu().clone()
+
+        watch = Stopwatch()
+        with watch("training"):
+            network, history = train(
+                self.train_patches.patches("train"),
+                settings,
+                self.run.seed,
+                device=self.device,
+                description=f"{self.run.category} training",
+                after_epoch=keep,
+            )
+        save_representation(network, folder / "representation.safetensors")
+        with whole(folder / "snapshots.safetensors") as aside:
+            save_file(snapshots, aside)
+        with whole(folder / "training.parquet") as aside:
+            history.to_parquet(aside)
+        story = {"fingerprint": self._represented, **watch.story(), **provenance(self.device)}
+        write_json(folder / "training.json", story)
+
+    def represented(self, patches: Patches | Tensor, layer: nn.Linear | None) -> Tensor:
+        """Return the features ``(N h w, d)`` of patch features ``(N, h, w, D)``."""
+        pooled = None if self.recipe.trained else self.recipe.representation.dimension
+        return represent(patches, layer, self.device, pooled_dimension=pooled)
+
+    def write_detection(
+        self, bank: MemoryBank, indices: Tensor, scores: Scores, story: Any
+    ) -> None:
+        """Write the memory bank and the test images' scores, and last ``detection.json``."""
+        category = self.test_patches.category
+        with whole(self.folder / "memory_bank.safetensors") as aside:
+            save_file({"vectors": bank.vectors.cpu(), "indices": indices}, aside)
+        _write_scores(self.folder / "patch_scores.npz", scores)
+        table = pd.DataFrame(
+            {
+                "image": [str(sample.image) for sample in category.test],
+                "defect": [sample.defect for sample in category.test],
+                "anomalous": [sample.anomalous for sample in category.test],
+                "score": scores.images,
+            }
         )
-    save_representation(network, folder / "representation.safetensors")
-    with whole(folder / "training.parquet") as aside:
-        history.to_parquet(aside)
-    write_json(folder / "training.json", {**watch.story(), **provenance(device)})
+        with whole(self.folder / "scores.parquet") as aside:
+            table.to_parquet(aside)
+        write_json(self.folder / "detection.json", {"fingerprint": self._detected, **story})
 
-
-def detect_run(
-    features: Path, recipe: Recipe, seed: int, folder: Path, device: torch.device
-) -> None:
-    """Build the run's memory bank and score the test images; ``detection.json`` is written last."""
-    store = FeatureStore(features)
-    category = store.category
-    layer = None
-    if recipe.representation:
-        layer = load_representation_layer(folder / "representation.safetensors")
-    train_patches, test_patches = store.patches("train"), store.patches("test")
-    watch = Stopwatch()
-    with watch("representation"):
-        train_features = represent(train_patches, layer, device)
-    with watch("coreset"):
-        bank, indices = build_memory_bank(
-            train_features, recipe.detection, seed, description=f"{category.name} coreset"
-        )
-    with watch("scoring"):
-        test_features = represent(test_patches, layer, device)
-        scores = score(bank, test_features, test_patches.shape[1:3], recipe.detection)
-    with whole(folder / "memory_bank.safetensors") as aside:
-        save_file({"vectors": bank.vectors.cpu(), "indices": indices}, aside)
-    with whole(folder / "patch_scores.npz") as aside, aside.open("wb") as file:
-        np.savez_compressed(file, patch_scores=scores.patches)
-    table = pd.DataFrame(
-        {
-            "image": [str(sample.image) for sample in category.test],
-            "defect": [sample.defect for sample in category.test],
-            "anomalous": [sample.anomalous for sample in category.test],
-            "score": scores.images,
+    def evaluate(self) -> None:
+        """Measure the run and write ``metrics.json``, unless that is current."""
+        path = self.folder / "metrics.json"
+        if _is_current(path, self._evaluated):
+            return
+        scores = read_scores(self.folder / "patch_scores.npz")
+        watch = Stopwatch()
+        with watch("evaluation"):
+            maps = anomaly_maps(scores.patches, self.recipe.features.crop, self.recipe.detection)
+            measured, replicates = _evaluate(self.test_patches, scores.images, maps)
+        steps: dict[str, Any] = {
+            "features": self.test_patches.story,
+            "detection": read_json(self.folder / "detection.json"),
+            "evaluation": watch.story(),
         }
-    )
-    with whole(folder / "scores.parquet") as aside:
-        table.to_parquet(aside)
-    counts = {
-        "training_images": len(train_patches),
-        "training_patches": len(train_features),
-        "memory_bank": len(bank.vectors),
-        "dimension": bank.vectors.shape[1],
-    }
-    story = {"counts": counts, **watch.story(), **provenance(device)}
-    write_json(folder / "detection.json", story)
-
-
-def evaluate_run(features: Path, recipe: Recipe, seed: int, folder: Path) -> None:
-    """Measure the run and write ``metrics.json``: its figures with all that they rest on."""
-    store = FeatureStore(features)
-    category = store.category
-    table = pd.read_parquet(folder / "scores.parquet")
-    with np.load(folder / "patch_scores.npz") as archive:
-        patch_scores = archive["patch_scores"]
-    watch = Stopwatch()
-    with watch("evaluation"):
-        measured = evaluate(
-            table["score"].to_numpy(),
-            patch_scores,
-            table["anomalous"].to_numpy(),
-            store.masks() if category.has_masks else None,
-            recipe.detection,
+        if self.recipe.trained:
+            steps["training"] = read_json(self.representation_folder / "training.json")
+        _write_metrics(
+            self.run, self.folder, self.test_patches, measured, replicates, steps, self._evaluated
         )
-    steps: dict[str, Any] = {
-        "features": store.story,
-        "detection": read_json(folder / "detection.json"),
-        "evaluation": watch.story(),
+
+    def member(self) -> tuple[EnsembleMember, str]:
+        """Return the run as an ensemble's member, with a fingerprint; training images scored.
+
+        Those scores are taken now if there are none that are current.
+        """
+        made_of = fingerprint(self._detected, "training scores")
+        path = self.folder / "training_scores.npz"
+        if not _is_current(path.with_suffix(".json"), made_of):
+            tensors = load_file(self.folder / "memory_bank.safetensors")
+            patches = self.train_patches.patches("train")
+            watch = Stopwatch()
+            with watch("training scores"):
+                scores = score_training(
+                    MemoryBank(tensors["vectors"].to(self.device)),
+                    tensors["indices"],
+                    self.represented(patches, self.layer()),
+                    patches.shape[1:3],
+                    self.recipe.detection,
+                    f"{self.run.category} training scores",
+                )
+            _write_scores(path, scores)
+            story = {"fingerprint": made_of, **watch.story(), **provenance(self.device)}
+            write_json(path.with_suffix(".json"), story)
+        test = read_scores(self.folder / "patch_scores.npz")
+        return EnsembleMember(test=test, training=read_scores(path)), made_of
+
+
+def _detect(runs: list[RecipeRun]) -> None:
+    """Detect for runs that share training patches, representation and seed."""
+    if not runs:
+        return
+    first = runs[0]
+    watch = Stopwatch()
+    layer = first.layer()
+    with watch("representation"):
+        features = first.represented(first.train_patches.patches("train"), layer)
+    sizes = [coreset_size(len(features), run.recipe.detection.coreset_share) for run in runs]
+    with watch("coreset"):
+        coreset = select_coreset(
+            features, max(sizes), first.run.seed, f"{first.run.category} coreset"
+        )
+    shared = watch.story()["seconds"]
+    for run, size in zip(runs, sizes, strict=True):
+        _score(run, features, coreset[:size].clone(), layer, shared)
+
+
+def _score(
+    run: RecipeRun,
+    features: Tensor,
+    indices: Tensor,
+    layer: nn.Linear | None,
+    shared: dict[str, float],
+) -> None:
+    """Score the test images by the memory bank of these training features, and write it all."""
+    patches = run.test_patches.patches("test")
+    watch = Stopwatch()
+    with watch("scoring"):
+        bank = MemoryBank(features[indices.to(features.device)])
+        found = run.represented(patches, layer)
+        scores = score(bank, found, patches.shape[1:3], run.recipe.detection)
+    story = watch.story()
+    story["seconds"] = {**shared, **story["seconds"]}
+    counts = {
+        "training_images": len(run.train_patches.patches("train")),
+        "training_patches": len(features),
+        "memory_bank": len(indices),
+        "dimension": features.shape[1],
     }
-    if recipe.representation:
-        steps["training"] = read_json(folder / "training.json")
+    story = {"counts": counts, **story, **provenance(run.device)}
+    run.write_detection(bank, indices, scores, story)
+
+
+def _measure_ensemble(run: Run, results: Path, device: torch.device) -> None:
+    """Fuse the members' scores and write the ensemble's ``metrics.json``, unless it is current."""
+    assert isinstance(run.recipe, Ensemble)
+    members = [RecipeRun(member, results, device) for member in run.members]
+    watch = Stopwatch()
+    with watch("training scores"):
+        read = [member.member() for member in members]
+    made_of = fingerprint(
+        run.recipe.deviation, *(print_ for _, print_ in read), source_hash("evaluation")
+    )
+    folder = results / "runs" / run.id
+    if _is_current(folder / "metrics.json", made_of):
+        return
+    first = members[0]
+    with watch("fusion"):
+        images, maps = fuse(
+            [member for member, _ in read],
+            first.recipe.features.crop,
+            first.recipe.detection,
+            run.recipe.deviation,
+        )
+    with watch("evaluation"):
+        measured, replicates = _evaluate(first.test_patches, images, maps)
+    steps = {"fusion": {**watch.story(), **provenance(device)}}
+    _write_metrics(run, folder, first.test_patches, measured, replicates, steps, made_of)
+
+
+def _evaluate(store: FeatureStore, images: Any, maps: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Measure image scores and maps against a category's labels and masks."""
+    category = store.category
+    masks = store.masks() if category.has_masks else None
+    resampling_seed = zlib.crc32(category.name.encode())
+    return evaluate(images, _labels(store), maps, masks, resampling_seed)
+
+
+def _write_metrics(
+    run: Run,
+    folder: Path,
+    store: FeatureStore,
+    measured: dict[str, Any],
+    replicates: dict[str, Any],
+    steps: dict[str, Any],
+    made_of: str,
+) -> None:
+    labels = _labels(store)
+    with whole(folder / "replicates.npz") as aside, aside.open("wb") as file:
+        np.savez(file, **replicates)
     write_json(
         folder / "metrics.json",
         {
-            "dataset": category.dataset,
-            "category": category.name,
-            "kind": category.kind,
-            "method": recipe.method,
-            "seed": seed,
+            "fingerprint": made_of,
+            "dataset": store.category.dataset,
+            "category": store.category.name,
+            "kind": store.category.kind,
+            "method": run.recipe.method,
+            "seed": run.seed,
             **measured,
-            "test_images": {
-                "normal": int((~table["anomalous"]).sum()),
-                "anomalous": int(table["anomalous"].sum()),
-            },
-            "recipe_key": recipe.key,
-            "recipe": recipe.model_dump(mode="json"),
+            "test_images": {"normal": int((~labels).sum()), "anomalous": int(labels.sum())},
+            "members": [member.id for member in run.members if member != run],
+            "recipe_key": run.recipe.key,
+            "recipe": run.recipe.model_dump(mode="json"),
             "steps": steps,
+        },
+    )
+
+
+def read_scores(path: Path) -> Scores:
+    """Return the scores in a file of this module's."""
+    with np.load(path) as archive:
+        return Scores(images=archive["images"], patches=archive["patches"])
+
+
+def _write_scores(path: Path, scores: Scores) -> None:
+    with whole(path) as aside, aside.open("wb") as file:
+        np.savez_compressed(file, images=scores.images, patches=scores.patches)
+
+
+def _labels(store: FeatureStore) -> Any:
+    return np.array([sample.anomalous for sample in store.category.test])
+
+
+def epochs_to_keep(epochs: int) -> set[int]:
+    """Return after which epochs of a training a copy of f is kept, to be drawn along the way."""
+    return {ceil(share * epochs) for share in (0, 1 / 4, 1 / 2)} - {epochs}
+
+
+def _is_current(story: Path, made_of: str) -> bool:
+    return story.is_file() and read_json(story).get("fingerprint") == made_of
+
+
+def write_manifest(batch: Batch, results: Path) -> None:
+    """Write which runs the batch measured, with their metrics, to its file below ``batches``."""
+    write_json(
+        results / "batches" / f"{batch.id}.json",
+        {
+            "experiment": batch.experiment,
+            "runs": {
+                run.id: read_json(results / "runs" / run.id / "metrics.json")["metrics"]
+                for run in batch.runs
+            },
         },
     )

@@ -5,12 +5,15 @@ this list, and the settings that all read.
 """
 
 import hashlib
+import json
+from functools import cache
 from pathlib import Path
 
 ROOMS = ("datasets", "features", "representation", "detection", "evaluation", "reporting")
 PACKAGE = Path(__file__).parent
 
 
+@cache
 def source_hash(room: str) -> str:
     """Return twelve hexadecimal digits that change with any code that ``room`` may depend on.
 
@@ -21,8 +24,18 @@ def source_hash(room: str) -> str:
     files = [PACKAGE / "recipe.py", PACKAGE / "settings.py"]
     if room not in ("datasets", "features"):
         files.append(PACKAGE / "run.py")
+    if room == "reporting":
+        files += [PACKAGE / name for name in ("experiments.py", "grid.py", "suite.py")]
     for above in ROOMS[: ROOMS.index(room) + 1]:
         files += [file for file in (PACKAGE / above).rglob("*") if file.suffix != ".pyc"]
     for file in sorted(file for file in files if file.is_file()):
         digest.update(str(file.relative_to(PACKAGE)).encode() + b"\0" + file.read_bytes())
     return digest.hexdigest()[:12]
+
+
+def fingerprint(*parts: str | int) -> str:
+    """Return sixteen hexadecimal digits that name what a result was made of, and by which code.
+
+    A result is current while the fingerprint written with it is the one that it would get today.
+    """
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]

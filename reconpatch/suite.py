@@ -1,73 +1,96 @@
-"""A suite: which data sets, recipes and seeds, read from one YAML file.
+"""A suite: which data sets, models and seeds, read from one YAML file.
 
 Nothing in the code asks which suite it is; ``demo`` and ``paper`` differ by their files alone.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 
 import yaml
 from pydantic import Field, ValidationError, field_validator, model_validator
 
-from reconpatch.datasets import Source, find_categories
+from reconpatch.datasets import Kind, Source, find_categories, kind_in
 from reconpatch.errors import InputError
-from reconpatch.recipe import Recipe
+from reconpatch.experiments import Changes, Experiments, Method, changed, load_experiments
+from reconpatch.recipe import Ensemble, Recipe
 from reconpatch.settings import Settings, readable
 
-Metric = Literal["image_auroc", "pixel_auroc"]
+METHODS: dict[Method, Changes] = {
+    "PatchCore": {"representation": {"kind": "pooling"}},
+    "ReConPatch": {"representation": {"kind": "trained"}},
+}
+"""What makes a method of a suite's recipe."""
 
 
 class SuiteDataset(Settings):
-    """Categories of one source; ``found`` means every category folder under its root."""
+    """Categories of one source, in the place of one of the paper's data sets.
 
+    ``found`` means every category folder under its root, and none where the root is missing and
+    the data set is ``optional``.
+    """
+
+    stands_for: str = "MVTec AD"
     source: Source
     categories: Literal["found"] | Annotated[tuple[str, ...], Field(min_length=1)]
+    optional: bool = False
 
     @property
     def id(self) -> str:
         """The folder name of this source's results: other roots or splits, another name."""
         return f"{self.source.dataset}-{self.source.key[:6]}"
 
+    @property
+    def here(self) -> bool:
+        """Whether its root is there, or needs not be."""
+        return not self.optional or (self.source.root is not None and self.source.root.is_dir())
 
-class Column(Settings):
-    """A table's column: a recipe, the metrics it answers for, and its name in the paper's table.
 
-    Two columns of one name fill one column between them, as where the paper takes image figures
-    from one setting and pixel figures from another.
+class Model(Settings):
+    """What stands for one of the paper's models: changes of the recipe, several for an ensemble."""
+
+    label: str
+    members: Annotated[tuple[Changes, ...], Field(min_length=1)] = ({},)
+    deviation: Literal["median", "mean"] = "median"
+
+
+class Place(Settings):
+    """A category of a suite.
+
+    Attributes:
+        dataset: its data set's id.
+        category: its name.
+        kind: object or texture, where that is known.
+        stands_for: the paper's data set that its own stands for.
     """
-
-    name: str
-    published: str | None = None
-    metrics: Annotated[tuple[Metric, ...], Field(min_length=1)] = ("image_auroc", "pixel_auroc")
-    recipe: Recipe
-
-
-@dataclass(frozen=True)
-class Run:
-    """A recipe on a category with a seed."""
 
     dataset: str
     category: str
-    recipe: Recipe
-    seed: int
-
-    @property
-    def id(self) -> str:
-        """Where its results lie below ``results/runs``."""
-        return f"{self.dataset}/{self.category}/{self.recipe.key}/{self.seed}"
+    kind: Kind | None
+    stands_for: str
 
 
 class Suite(Settings):
-    """Everything that a suite's file says."""
+    """Everything that a suite's file says.
+
+    Attributes:
+        recipe: what all recipes start from.
+        methods: what a method changes in it.
+        models: what stands for the paper's models.
+        grids: of a table's rows or columns, those that the suite takes; all where it says nothing.
+        experiments: the tables and figures.
+    """
 
     name: str
     title: str
     datasets: Annotated[tuple[SuiteDataset, ...], Field(min_length=1)]
     seeds: Annotated[tuple[int, ...], Field(min_length=1)]
     keep_features: bool
-    table5: Annotated[tuple[Column, ...], Field(min_length=1)]
+    recipe: Changes = Field(default_factory=dict)
+    methods: dict[Method, Changes] = Field(default_factory=dict)
+    models: dict[str, Model]
+    grids: dict[str, tuple[str, ...]] = Field(default_factory=dict)
+    experiments: Experiments
 
     @field_validator("seeds")
     @classmethod
@@ -77,36 +100,61 @@ class Suite(Settings):
         return seeds
 
     @model_validator(mode="after")
-    def _one_recipe_a_cell(self) -> Self:
-        cells = [(column.name, metric) for column in self.table5 for metric in column.metrics]
-        if twice := sorted({cell for cell in cells if cells.count(cell) > 1}):
-            raise ValueError(f"table5 fills {twice[0]} twice; give each metric of a column once")
+    def _check_grids(self) -> Self:
+        for table, names in self.grids.items():
+            experiment = self.experiments.tables.get(table)
+            if experiment is None:
+                known = ", ".join(self.experiments.tables)
+                raise ValueError(f"grids: there is no table {table!r}; there are {known}")
+            rows = () if experiment.rows == "categories" else experiment.rows
+            known_names = [entry.name for entry in (*rows, *experiment.columns)]
+            if unknown := [name for name in names if name not in known_names]:
+                raise ValueError(
+                    f"grids: {table} has no row or column {unknown[0]!r}; it has {known_names}"
+                )
         return self
 
-    def categories(self) -> Iterator[tuple[SuiteDataset, str]]:
-        """Yield each data set with each of its categories.
+    def places(self, stands_for: str | None = None) -> Iterator[Place]:
+        """Yield the categories, or those that stand for one of the paper's data sets.
 
         Raises:
             InputError: categories are to be found, and there are none.
         """
         for dataset in self.datasets:
-            names = dataset.categories
-            if names == "found":
-                assert dataset.source.root
-                names = tuple(find_categories(dataset.source.root))
-            for name in names:
-                yield dataset, name
+            if stands_for in (None, dataset.stands_for) and dataset.here:
+                names = dataset.categories
+                if names == "found":
+                    assert dataset.source.root
+                    names = tuple(find_categories(dataset.source.root))
+                for name in names:
+                    kind = kind_in(dataset.source, name)
+                    yield Place(
+                        dataset=dataset.id,
+                        category=name,
+                        kind=kind,
+                        stands_for=dataset.stands_for,
+                    )
 
-    def runs(self) -> list[Run]:
-        """Return the suite's unique runs; columns that ask for the same share one."""
-        runs = {
-            run.id: run
-            for dataset, category in self.categories()
-            for column in self.table5
-            for seed in self.seeds
-            for run in [Run(dataset.id, category, column.recipe, seed)]
-        }
-        return list(runs.values())
+    def recipe_of(self, model: str, method: Method, *changes: Changes) -> Recipe | Ensemble:
+        """Return what a method with a model runs; several members make an ensemble.
+
+        Raises:
+            InputError: the changes make no recipe.
+        """
+        chosen = self.models[model]
+        of_method = (METHODS[method], self.methods.get(method, {}))
+        try:
+            members = [
+                Recipe.model_validate(changed(self.recipe, member, *of_method, *changes))
+                for member in chosen.members
+            ]
+            if len(members) == 1:
+                return members[0]
+            return Ensemble(members=tuple(members), deviation=chosen.deviation)
+        except ValidationError as error:
+            raise InputError(
+                f"Suite {self.name}: {method} with model {model} is no recipe: {readable(error)}"
+            ) from None
 
     def check_data(self) -> None:
         """Make sure that the folders of all data sets stand where the suite looks for them.
@@ -118,9 +166,9 @@ class Suite(Settings):
         missing = [
             str(dataset.source.root / category)
             for dataset in self.datasets
-            if dataset.source.layout == "mvtec" and dataset.categories != "found"
+            if dataset.source.layout == "mvtec" and dataset.categories != "found" and dataset.here
             for category in dataset.categories
-            if dataset.source.root and not (dataset.source.root / category / "train/good").is_dir()
+            if dataset.source.root and not (dataset.source.root / category / "train").is_dir()
         ]
         if missing:
             raise InputError(
@@ -132,7 +180,7 @@ class Suite(Settings):
                 "A suite that needs no download:\n"
                 "  snakemake --cores all --config suite=demo"
             )
-        names = [category for _, category in self.categories()]
+        names = [place.category for place in self.places()]
         if twice := sorted({name for name in names if names.count(name) > 1}):
             raise InputError(
                 f"Suite {self.name} has the category {twice[0]} in two data sets; a table's rows "
@@ -140,12 +188,15 @@ class Suite(Settings):
             )
 
 
-def load_suite(path: Path, data_root: Path) -> Suite:
+def load_suite(path: Path, data_root: Path, experiments: Path) -> Suite:
     """Return the suite of a YAML file.
 
-    ``recipe`` at the top is what all columns' recipes start from; a column's own ``recipe`` says
-    what it changes, and ``representation: null`` makes it PatchCore. ``{data_root}`` in a root
-    stands for ``data_root``.
+    ``{data_root}`` in a root stands for ``data_root``.
+
+    Args:
+        path: the suite's file.
+        data_root: where the data sets lie.
+        experiments: the file of the tables and figures.
 
     Raises:
         InputError: no such file, or it holds unknown names or impossible values.
@@ -158,23 +209,14 @@ def load_suite(path: Path, data_root: Path) -> Suite:
     except yaml.YAMLError as error:
         raise InputError(f"{path} is not YAML: {error}") from None
     try:
-        base = content.pop("recipe", {})
-        for column in content["table5"]:
-            column["recipe"] = _merge(base, column.get("recipe", {}))
         for dataset in content["datasets"]:
             source = dataset["source"]
             if "root" in source:
                 source["root"] = source["root"].format(data_root=data_root)
-        return Suite.model_validate({"name": path.stem, **content})
+        return Suite.model_validate(
+            {"name": path.stem, **content, "experiments": load_experiments(experiments)}
+        )
     except ValidationError as error:
         raise InputError(f"{path} is not a suite: {readable(error)}") from None
     except (AttributeError, KeyError, TypeError) as error:
         raise InputError(f"{path} is not a suite: it lacks or misplaces {error}") from None
-
-
-def _merge(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
-    merged = dict(base)
-    for name, value in changes.items():
-        both = isinstance(value, dict) and isinstance(base.get(name), dict)
-        merged[name] = _merge(base[name], value) if both else value
-    return merged

@@ -1,17 +1,24 @@
 import json
+import re
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 
-from reconpatch.errors import InputError
-from reconpatch.recipe import FeatureSettings, Recipe, RepresentationSettings, parse_recipe
+from reconpatch.recipe import (
+    AugmentationSettings,
+    FeatureSettings,
+    Recipe,
+    RepresentationSettings,
+)
+from reconpatch.settings import readable
 
 AMBIGUITIES = Path(__file__).parents[1] / "docs" / "ambiguities.md"
 
 
 def test_equal_recipes_share_a_key_however_they_were_written() -> None:
-    spelled_out = parse_recipe(Recipe().model_dump_json())
-    assert parse_recipe("{}").key == spelled_out.key == Recipe().key
+    spelled_out = Recipe.model_validate_json(Recipe().model_dump_json())
+    assert Recipe.model_validate_json("{}").key == spelled_out.key == Recipe().key
 
 
 def test_another_setting_gives_another_key() -> None:
@@ -20,9 +27,11 @@ def test_another_setting_gives_another_key() -> None:
         '{"features": {"patch_size": 5}}',
         '{"representation": {}}',
         '{"representation": {"k": 7}}',
+        '{"representation": {"kind": "pooling", "dimension": 8}}',
+        '{"augmentation": {}}',
         '{"detection": {"coreset_share": 0.1}}',
     ]
-    assert len({parse_recipe(text).key for text in texts}) == len(texts)
+    assert len({Recipe.model_validate_json(text).key for text in texts}) == len(texts)
 
 
 @pytest.mark.parametrize(
@@ -34,7 +43,10 @@ def test_another_setting_gives_another_key() -> None:
         ('{"features": {"crop": 512}}', "crop 512 is larger than resize 256"),
         ('{"features": {"aggregation": "patchcore"}}', "needs layer_dimension"),
         ('{"features": {"target_dimension": 8}}', "belong to aggregation patchcore"),
-        ('{"representation": {"alpha": 1.5}}', "representation.alpha: .*less than or equal to 1"),
+        (
+            '{"representation": {"alpha": 1.5}}',
+            "representation.trained.alpha: .*less than or equal to 1",
+        ),
         ('{"representation": {"k": 1, "half_set_rounding": "down"}}', "empty half set"),
         ('{"representation": {"k": 64, "batch_size": 32}}', "k 64 must be below batch_size 32"),
         ('{"detection": {"coreset_share": 0}}', "detection.coreset_share: .*greater than 0"),
@@ -43,8 +55,9 @@ def test_another_setting_gives_another_key() -> None:
     ],
 )
 def test_impossible_recipes_say_which_setting_and_why(text: str, complaint: str) -> None:
-    with pytest.raises(InputError, match=complaint):
-        parse_recipe(text)
+    with pytest.raises(ValidationError) as refused:
+        Recipe.model_validate_json(text)
+    assert re.search(complaint, readable(refused.value))
 
 
 def test_papers_settings_are_the_defaults() -> None:
@@ -63,7 +76,7 @@ def test_papers_settings_are_the_defaults() -> None:
 
 def test_every_setting_has_a_line_in_the_list_of_ambiguities_or_of_the_papers_choices() -> None:
     text = AMBIGUITIES.read_text()
-    recipe = Recipe(representation=RepresentationSettings())
+    recipe = Recipe(representation=RepresentationSettings(), augmentation=AugmentationSettings())
     groups = json.loads(recipe.model_dump_json())
     missing = [n for group in groups.values() for n in group if f"`{n}`" not in text]
     assert not missing

@@ -29,10 +29,13 @@ def test_an_edit_makes_its_room_and_those_after_it_stale(
     for room in ROOMS:
         (tmp_path / room).mkdir()
         (tmp_path / room / "module.py").write_text("x = 1")
-    for shared in ("recipe.py", "settings.py", "run.py"):
+    for shared in ("recipe.py", "settings.py", "run.py", "suite.py", "experiments.py", "grid.py"):
         (tmp_path / shared).write_text("y = 1")
     monkeypatch.setattr("reconpatch.source_hash.PACKAGE", tmp_path)
+    source_hash.cache_clear()
     before = {room: source_hash(room) for room in ROOMS}
     (tmp_path / "representation" / "module.py").write_text("x = 2")
+    source_hash.cache_clear()
     stale = [room for room in ROOMS if source_hash(room) != before[room]]
     assert stale == ["representation", "detection", "evaluation", "reporting"]
+    source_hash.cache_clear()

@@ -3,9 +3,12 @@ from pathlib import Path
 import pytest
 
 from reconpatch.errors import InputError
-from reconpatch.suite import load_suite
+from reconpatch.grid import cells, runs_of
+from reconpatch.recipe import Recipe
+from reconpatch.suite import Suite, load_suite
 
-SUITES = Path(__file__).parents[1] / "config" / "suites"
+CONFIG = Path(__file__).parents[1] / "config"
+EXPERIMENTS = CONFIG / "experiments.yaml"
 WHOLE = """
 title: a title
 datasets:
@@ -16,46 +19,53 @@ keep_features: true
 recipe:
   features: {backbone: efficientnet_lite0}
   representation: {epochs: 3}
-table5:
-  - {name: PatchCore, recipe: {representation: null}}
-  - {name: ReConPatch, recipe: {representation: {k: 7}}}
-  - {name: The same again, recipe: {representation: {k: 7}}}
+models:
+  single: {label: small, members: [{representation: {k: 7}}]}
+grids:
+  tableS1: ["3", "5"]
 """
 
 
-def load(folder: Path, text: str) -> list[str]:
+def load(folder: Path, text: str) -> Suite:
     path = folder / "some.yaml"
     path.write_text(text)
-    return [run.id for run in load_suite(path, folder).runs()]
+    return load_suite(path, folder, EXPERIMENTS)
 
 
 @pytest.mark.parametrize("name", ["demo", "elpv", "mvtec-lite", "paper"])
 def test_suites_that_come_with_the_project_are_valid(name: str) -> None:
-    assert load_suite(SUITES / f"{name}.yaml", Path("data")).table5
+    suite = load_suite(CONFIG / "suites" / f"{name}.yaml", Path("data"), EXPERIMENTS)
+    if name != "mvtec-lite":  # It takes the categories that it finds.
+        assert all(runs_of(suite, figure) for figure in ("figure3", "table2"))
 
 
-def test_columns_that_ask_for_the_same_recipe_share_a_run(tmp_path: Path) -> None:
-    runs = load(tmp_path, WHOLE)
-    assert len(runs) == len(set(runs)) == 2 * 2 * 2
+def test_a_model_changes_what_it_names_and_keeps_the_rest(tmp_path: Path) -> None:
+    suite = load(tmp_path, WHOLE)
+    recipe = suite.recipe_of("single", "ReConPatch", {"features": {"patch_size": 5}})
+    assert isinstance(recipe, Recipe)
+    assert recipe.trained
+    assert (recipe.trained.k, recipe.trained.epochs) == (7, 3)
+    assert (recipe.features.patch_size, recipe.features.backbone) == (5, "efficientnet_lite0")
+    patchcore = suite.recipe_of("single", "PatchCore")
+    assert isinstance(patchcore, Recipe)
+    assert patchcore.trained is None
 
 
-def test_a_column_changes_what_it_names_and_keeps_the_rest(tmp_path: Path) -> None:
-    path = tmp_path / "some.yaml"
-    path.write_text(WHOLE)
-    patchcore, reconpatch, _ = load_suite(path, tmp_path).table5
-    assert patchcore.recipe.representation is None
-    assert patchcore.recipe.features.backbone == "efficientnet_lite0"
-    assert reconpatch.recipe.representation
-    assert (reconpatch.recipe.representation.k, reconpatch.recipe.representation.epochs) == (7, 3)
+def test_seeds_multiply_the_runs_and_grids_thin_them_out(tmp_path: Path) -> None:
+    suite = load(tmp_path, WHOLE)
+    assert {cell.column for cell in cells(suite, "tableS1")} == {"3", "5"}
+    assert len(runs_of(suite, "tableS1")) == 2 * 2 * 2
+    assert {cell.column for cell in cells(suite, "tableS2")} == {"0.5", "1", "1.5", "2"}
 
 
 def test_another_split_of_the_same_data_set_has_other_results(tmp_path: Path) -> None:
     elpv = WHOLE.replace('layout: mvtec, dataset: mvtec, root: "{data_root}/mvtec"', "{}")
     whole, part = (
-        load(tmp_path, elpv.replace("{{}}", f"{{layout: elpv, dataset: elpv{size}}}"))
+        {run.id for run in runs_of(load(tmp_path, text), "table2")}
         for size in ("", ", train: 200")
+        for text in [elpv.replace("{{}}", f"{{layout: elpv, dataset: elpv{size}}}")]
     )
-    assert not set(whole) & set(part)
+    assert not whole & part
 
 
 @pytest.mark.parametrize(
@@ -63,9 +73,9 @@ def test_another_split_of_the_same_data_set_has_other_results(tmp_path: Path) ->
     [
         ("seeds: [0, 1]", "seeds: [0, 0]", "seeds: seeds .0, 0. must be distinct"),
         ("seeds: [0, 1]", "sedes: [0, 1]", "sedes: Extra inputs"),
-        ("{k: 7}", "{q: 7}", "table5.1.recipe.representation.q: Extra inputs"),
-        ("The same again", "ReConPatch", "fills .*ReConPatch.* twice"),
-        ("table5:", "table6:", "table5"),
+        ("tableS1:", "tableS9:", "there is no table 'tableS9'; there are table1"),
+        ('["3", "5"]', '["3", "6"]', "tableS1 has no row or column '6'"),
+        ("models:", "modles:", "models: Field required"),
         ("title:", "title: [", "is not YAML"),
     ],
 )
@@ -76,11 +86,15 @@ def test_mistakes_are_named_with_their_place(
         load(tmp_path, WHOLE.replace(old, new))
 
 
+def test_an_impossible_recipe_names_method_and_model(tmp_path: Path) -> None:
+    suite = load(tmp_path, WHOLE.replace("{k: 7}", "{q: 7}"))
+    with pytest.raises(InputError, match=r"ReConPatch with model single.*q: Extra inputs"):
+        cells(suite, "table2")
+
+
 def test_two_data_sets_with_a_category_of_one_name_are_refused(tmp_path: Path) -> None:
-    path = tmp_path / "some.yaml"
     twice = "  - source: {layout: elpv, dataset: elpv}\n    categories: [bottle]\n"
-    path.write_text(WHOLE.replace("seeds:", f"{twice}seeds:"))
     for category in ("bottle", "cable"):
         (tmp_path / "mvtec" / category / "train" / "good").mkdir(parents=True)
     with pytest.raises(InputError, match="category bottle in two data sets"):
-        load_suite(path, tmp_path).check_data()
+        load(tmp_path, WHOLE.replace("seeds:", f"{twice}seeds:")).check_data()

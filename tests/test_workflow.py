@@ -3,10 +3,13 @@
 import json
 import re
 import shutil
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
@@ -20,27 +23,82 @@ title: "a few drawn washers"
 datasets:
   - source: {layout: mvtec, dataset: tiny, root: "{data_root}"}
     categories: found
-seeds: [0]
+seeds: [0, 1]
 keep_features: true
 recipe:
   features: {backbone: efficientnet_lite0, resize: 96, crop: 96}
   representation: {epochs: 1, batch_size: 128, dimension: 16, projection_dimension: 8}
   detection: {coreset_share: 0.1}
-table5:
-  - {name: PatchCore, recipe: {representation: null}}
-  - {name: ReConPatch}
+models:
+  single: {label: tiny}
+  ensemble_480: {label: two sizes, members: [{}, {features: {patch_size: 5}}]}
+"""
+TABLES = """
+tables:
+  table1:
+    caption: shares
+    rows: [{name: Detection}]
+    columns:
+      - {name: half, recipe: {detection: {coreset_share: 0.5}}}
+      - {name: tenth}
+  table5:
+    caption: methods
+    metrics: [image_auroc, pixel_auroc]
+    rows: categories
+    columns:
+      - {name: PatchCore, method: PatchCore}
+      - {name: ReConPatch}
+  table6:
+    caption: ensembles
+    rows: [{name: Segmentation, metrics: [pixel_auroc]}]
+    columns: [{name: "ReConPatch ({ensemble_480})", model: ensemble_480}]
+  tableS1:
+    caption: neighbours
+    rows: [{name: Detection}]
+    columns:
+      - {name: "3", recipe: {representation: {k: 3}}}
+      - {name: "5"}
+  tableS5:
+    caption: robustness
+    rows: categories
+    columns:
+      - {name: before}
+      - {name: after, recipe: {augmentation: {rotation: 90}}}
+      - {name: drop, difference: [before, after]}
+  tableS6:
+    caption: time
+    metrics: [inference_ms]
+    rows: [{name: ReConPatch}]
+    columns: [{name: Avg. inference time}]
+figures:
+  figure3:
+    caption: embeddings
+    draws: embedding
+    of: [{name: ReConPatch}]
+    along_training: true
+  figure4:
+    caption: histograms
+    draws: histogram
+    of: [{name: PatchCore, method: PatchCore}, {name: ReConPatch}]
+  figure5: {caption: maps, draws: maps, of: [{name: ReConPatch}]}
+  figureS2:
+    caption: memory
+    draws: memory
+    of: [{name: PatchCore, method: PatchCore}, {name: ReConPatch}]
+  figureS4: {caption: more maps, stands_for: BTAD, draws: maps, of: [{name: ReConPatch}]}
 """
 
 
 @pytest.fixture(scope="module")
 def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What snakemake reads of the project, with a tiny suite and its images."""
+    """What snakemake reads of the project, with a tiny suite, its experiments and its images."""
     folder = tmp_path_factory.mktemp("checkout")
     for part in ("config", "workflow", "profiles"):
         shutil.copytree(ROOT / part, folder / part)
     for part in ("Snakefile", "environment.yml"):
         shutil.copy(ROOT / part, folder / part)
     (folder / "config" / "suites" / "tiny.yaml").write_text(TINY)
+    (folder / "config" / "experiments.yaml").write_text(TABLES)
     for split, defect, count in [("train", "good", 8), ("test", "good", 3), ("test", "chip", 3)]:
         images = folder / "images" / "washer" / split / defect
         masks = folder / "images" / "washer" / "ground_truth" / defect
@@ -69,7 +127,7 @@ def planned_jobs(printed: str) -> dict[str, int]:
     return {name: int(n) for name, n in re.findall(r"^(\w+) +(\d+)$", printed, re.MULTILINE)}
 
 
-TINY_CONFIG = ("--config", "suite=tiny", "data_root=images", "device=cpu")
+TINY_CONFIG = ("--config", "suite=tiny", "data_root=images", "device=cpu", "threads=1")
 
 
 @pytest.fixture(scope="module")
@@ -78,50 +136,140 @@ def finished(checkout: Path) -> Path:
     return checkout
 
 
-def test_every_measured_figure_has_its_run_behind_it(finished: Path) -> None:
-    table = pd.read_csv(finished / "reports" / "tiny" / "tables" / "table5.csv")
-    assert list(table.columns) == ["row", "column", "metric", "paper", "measured", "run"]
-    assert len(table) == 8  # one category and its average, two methods, two metrics
-    for cell in table.itertuples():
-        metrics = json.loads(
-            (finished / "results" / "runs" / cell.run / "metrics.json").read_text()
-        )
-        assert cell.measured == pytest.approx(100 * metrics["metrics"][cell.metric])
-        assert metrics["method"] == cell.column
-    assert table["paper"].isna().all()
+def tidy(folder: Path, table: str) -> pd.DataFrame:
+    return pd.read_csv(folder / "reports" / "tiny" / "tables" / f"{table}.csv")
+
+
+def stories(folder: Path, runs: str, name: str = "metrics.json") -> list[dict]:
+    return [
+        json.loads((folder / "results" / "runs" / run / name).read_text()) for run in runs.split()
+    ]
+
+
+def test_every_measured_figure_is_what_the_runs_behind_it_say(finished: Path) -> None:
+    tables = sorted((finished / "reports" / "tiny" / "tables").glob("*.csv"))
+    assert len(tables) == 6
+    for path in tables:
+        cells = tidy(finished, path.stem)
+        ours = cells[cells["run"].notna()]
+        assert len(ours)
+        assert ours["measured"].notna().all(), path
+        for cell in ours.itertuples():
+            if cell.metric == "inference_ms":
+                (story,) = stories(finished, cell.run, "inference.json")
+                assert len(story["milliseconds"]) == 30
+                assert cell.measured == pytest.approx(np.mean(story["milliseconds"]))
+                continue
+            behind = [100 * s["metrics"][cell.metric] for s in stories(finished, cell.run)]
+            expected = np.mean(behind[:2])
+            if cell.column == "drop":
+                expected -= np.mean(behind[2:])
+            assert cell.measured == pytest.approx(expected)
+            assert cell.low <= cell.measured + 1e-3
+            assert cell.high >= cell.measured - 1e-3
+            assert {s["seed"] for s in stories(finished, cell.run)} == {0, 1}
+
+
+def test_methods_and_members_are_those_that_the_columns_name(finished: Path) -> None:
+    for cell in tidy(finished, "table5").dropna(subset=["run"]).itertuples():
+        assert {s["method"] for s in stories(finished, cell.run)} == {cell.column}
+    (cell,) = tidy(finished, "table6").dropna(subset=["run"]).itertuples()
+    assert cell.column == "ReConPatch (two sizes)"
+    for story in stories(finished, cell.run):
+        members = stories(finished, " ".join(story["members"]))
+        assert [m["recipe"]["features"]["patch_size"] for m in members] == [3, 5]
+        assert {m["seed"] for m in members} == {story["seed"]}
+
+
+def test_figures_are_drawn_and_the_page_holds_tables_and_figures(finished: Path) -> None:
+    reports = finished / "reports" / "tiny"
+    drawn = {path.name for path in (reports / "figures").iterdir()}
+    names = ("figure3", "figure4", "figure5", "figureS2")
+    assert drawn == {f"{name}.{form}" for name in names for form in ("svg", "png")}
+    page = (reports / "report.html").read_text()
+    assert page.count("data:image/png;base64") == 4
+    assert page.count("<section>") == 6
+    assert "Not drawn, as the suite lacks the data set or the model: Figure S4." in page
 
 
 def test_a_finished_suite_has_nothing_left_to_do(finished: Path) -> None:
     assert "Nothing to be done" in snakemake(finished, *TINY_CONFIG)
 
 
-def test_a_changed_recipe_reruns_what_depends_on_it_alone(finished: Path) -> None:
-    suite = finished / "config" / "suites" / "tiny.yaml"
-    suite.write_text(TINY.replace("epochs: 1", "epochs: 2"))
+def test_a_dry_run_counts_the_runs_behind_each_table(finished: Path) -> None:
+    printed = snakemake(finished, "--dry-run", *TINY_CONFIG)
+    counts = dict(re.findall(r"^(table\w+|in all) .* (\d+)$", printed, re.MULTILINE))
+    # Two seeds: 50 % and 10 %; PatchCore; patch size 5 and the ensemble; k = 3; augmented.
+    assert counts == {
+        "table1": "4",
+        "table5": "2",
+        "table6": "4",
+        "tableS1": "2",
+        "tableS5": "2",
+        "tableS6": "0",
+        "in all": "14",
+    }
+
+
+def test_a_changed_experiment_reruns_what_depends_on_it_alone(finished: Path) -> None:
+    experiments = finished / "config" / "experiments.yaml"
+    experiments.write_text(TABLES.replace("{k: 3}", "{k: 4}"))
     try:
         planned = snakemake(finished, "--dry-run", *TINY_CONFIG)
+        jobs = {"measure": 1, "report": 1, "all": 1}
+        assert planned_jobs(planned) == {**jobs, "total": 3}
+        assert set(re.findall(r"experiment=(\w+)", planned)) == {"tableS1"}
     finally:
-        suite.write_text(TINY)
-    steps = {"train": 1, "detect": 1, "evaluate": 1, "report": 1, "all": 1}
-    assert planned_jobs(planned) == {**steps, "total": 5}
+        experiments.write_text(TABLES)
+
+
+def test_a_killed_batch_goes_on_where_it_stopped(finished: Path) -> None:
+    """The results of an unbroken run, and the finished part is not measured again."""
+    batch = "table1"
+    (manifest,) = (finished / "results" / "batches").rglob(f"{batch}.json")
+    runs = json.loads(manifest.read_text())["runs"]
+    folders = [finished / "results" / "runs" / run for run in runs]
+    for folder in folders:
+        shutil.rmtree(folder)
+    manifest.unlink()
+    dataset, category = manifest.parts[-3:-1]
+    command = f"{sys.executable} -m reconpatch measure --suite tiny --data-root images --threads 1"
+    arguments = ["--experiment", batch, "--dataset", dataset, "--category", category]
+    process = subprocess.Popen([*command.split(), *arguments, "--device", "cpu"], cwd=finished)
+    while not any((folder / "metrics.json").exists() for folder in folders):
+        assert process.poll() is None
+        time.sleep(0.001)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    first = {
+        f: (f / "metrics.json").stat().st_mtime_ns for f in folders if (f / "metrics.json").exists()
+    }
+    assert 0 < len(first) < len(folders)
+    subprocess.run([*command.split(), *arguments, "--device", "cpu"], cwd=finished, check=True)
+    assert json.loads(manifest.read_text())["runs"] == runs
+    assert {f: (f / "metrics.json").stat().st_mtime_ns for f in first} == first
 
 
 def test_paper_without_its_data_stops_before_any_work(checkout: Path) -> None:
     refused = snakemake(checkout, succeeds=False)
-    for word in ("data/mvtec/bottle", "docs/data.md", "suite=demo"):
+    for word in ("data/mvtec/bottle", "data/btad/01", "docs/data.md", "suite=demo"):
         assert word in refused
     assert not (checkout / "results" / "data" / "mvtec").exists()
 
 
-def test_paper_with_its_folders_plans_every_run(checkout: Path) -> None:
+def test_paper_with_its_folders_plans_every_run(tmp_path: Path) -> None:
+    for part in ("config", "workflow", "profiles"):
+        shutil.copytree(ROOT / part, tmp_path / part)
+    for part in ("Snakefile", "environment.yml"):
+        shutil.copy(ROOT / part, tmp_path / part)
     for category in mvtec_ad():
-        (checkout / "data" / "mvtec" / category / "train" / "good").mkdir(parents=True)
-    try:
-        planned = snakemake(checkout, "--dry-run")
-    finally:
-        shutil.rmtree(checkout / "data")
+        (tmp_path / "data" / "mvtec" / category / "train" / "good").mkdir(parents=True)
+    for product in ("01", "02", "03"):
+        (tmp_path / "data" / "btad" / product / "train" / "ok").mkdir(parents=True)
+    planned = snakemake(tmp_path, "--dry-run", "--quiet", "rules")
     jobs = planned_jobs(planned)
-    assert (jobs["inspect"], jobs["train"], jobs["evaluate"]) == (15, 45, 60)
+    assert (jobs["inspect"], jobs["measure"], jobs["figure"]) == (18, 153, 7)
+    assert re.search(r"^in all +1824 +621$", planned, re.MULTILINE)
 
 
 @pytest.mark.parametrize(

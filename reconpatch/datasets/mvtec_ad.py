@@ -1,7 +1,8 @@
-"""What is known of MVTec AD's fifteen categories without looking at the images.
+"""What is known of MVTec AD's fifteen categories and BTAD's three without looking at the images.
 
-Source: Bergmann et al., "MVTec AD -- A Comprehensive Real-World Dataset for Unsupervised Anomaly
-Detection", CVPR 2019, Table 1. The images are under CC BY-NC-SA 4.0: no commercial use.
+Sources: Bergmann et al., "MVTec AD -- A Comprehensive Real-World Dataset for Unsupervised Anomaly
+Detection", CVPR 2019, Table 1. The images are under CC BY-NC-SA 4.0: no commercial use. Mishra et
+al., "VT-ADL: A Vision Transformer Network for Image Anomaly Detection and Localization", ISIE 2021.
 """
 
 import csv
@@ -15,21 +16,30 @@ from reconpatch.datasets.category import Kind
 
 @dataclass(frozen=True)
 class OfficialCategory:
-    """A category as published: its kind and how many images it has."""
+    """A category as published: its kind, where one is given, and how many images it has."""
 
-    kind: Kind
+    kind: Kind | None
     train: int
     test_good: int
     test_defective: int
 
 
-@cache
 def mvtec_ad() -> dict[str, OfficialCategory]:
-    """Return the fifteen categories by name."""
-    with (files(__package__) / "mvtec_ad.csv").open() as lines:
+    """Return MVTec AD's fifteen categories by name."""
+    return _read("mvtec_ad.csv")
+
+
+def btad() -> dict[str, OfficialCategory]:
+    """Return BTAD's three products by name."""
+    return _read("btad.csv")
+
+
+@cache
+def _read(name: str) -> dict[str, OfficialCategory]:
+    with (files(__package__) / name).open() as lines:
         return {
             row["category"]: OfficialCategory(
-                kind=cast(Kind, row["kind"]),
+                kind=cast(Kind | None, row.get("kind")),
                 train=int(row["train"]),
                 test_good=int(row["test_good"]),
                 test_defective=int(row["test_defective"]),

@@ -2,10 +2,12 @@
 
 A category's folder holds ``train/good/*``, ``test/good/*``, ``test/<defect>/*`` and, for the image
 ``test/<defect>/<stem>.*``, the mask ``ground_truth/<defect>/<stem>_mask.png``; the mask may also be
-called ``<stem>.png``. Without the folder ``ground_truth`` the category has no masks.
+called ``<stem>.png`` or ``<stem>.bmp``. Without the folder ``ground_truth`` the category has no
+masks. BTAD calls its normal images ``ok`` in place of ``good``; else it is the same.
 
 Source of the layout: Bergmann et al., "MVTec AD -- A Comprehensive Real-World Dataset for
-Unsupervised Anomaly Detection", CVPR 2019.
+Unsupervised Anomaly Detection", CVPR 2019; Mishra et al., "VT-ADL: A Vision Transformer Network for
+Image Anomaly Detection and Localization", ISIE 2021 (BTAD).
 """
 
 from pathlib import Path
@@ -33,11 +35,11 @@ def read_mvtec_layout(folder: Path, dataset: str, kind: Kind | None) -> Category
             f"{folder} is not a folder; give the root that holds the categories, "
             "and the category by the name of its folder"
         )
-    normal = folder / "train" / GOOD
-    if not normal.is_dir():
+    normal = _normal_images(folder)
+    if normal is None:
         raise InputError(
-            f"{normal} is missing; a category in the MVTec AD layout keeps its training images "
-            "there"
+            f"{folder / 'train' / GOOD} is missing; a category in the MVTec AD layout keeps its "
+            "training images there"
         )
     return inspect_category(
         folder,
@@ -46,9 +48,11 @@ def read_mvtec_layout(folder: Path, dataset: str, kind: Kind | None) -> Category
         kind=kind,
         train=[Sample(image, GOOD, mask=None) for image in list_images(normal)],
         test=[
-            Sample(image, defect.name, _mask_of(image, folder / "ground_truth"))
-            for defect in _subfolders(folder / "test")
-            for image in list_images(defect)
+            Sample(image, GOOD, mask=None)
+            if part.name == normal.name
+            else Sample(image, part.name, _mask_of(image, folder / "ground_truth"))
+            for part in _subfolders(folder / "test")
+            for image in list_images(part)
         ],
     )
 
@@ -63,21 +67,23 @@ def find_categories(root: Path) -> list[str]:
     root = root.absolute()
     if not root.is_dir():
         raise InputError(f"{root} is not a folder; give the one that holds the categories")
-    names = [folder.name for folder in _subfolders(root) if _is_category(folder)]
+    names = [folder.name for folder in _subfolders(root) if _normal_images(folder)]
     if names:
         return names
-    if _is_category(root):
+    if _normal_images(root):
         raise InputError(f"{root} is itself a category; give {root.parent} instead")
     for folder in _subfolders(root):
-        if any(_is_category(inner) for inner in _subfolders(folder)):
+        if any(_normal_images(inner) for inner in _subfolders(folder)):
             raise InputError(f"{root} holds no category, but {folder} does; give that instead")
     raise InputError(
         f"{root} holds no category in the MVTec AD layout: no folder in it has train/{GOOD}"
     )
 
 
-def _is_category(folder: Path) -> bool:
-    return (folder / "train" / GOOD).is_dir()
+def _normal_images(folder: Path) -> Path | None:
+    """The folder of a category's training images; None where ``folder`` is no category."""
+    places = (folder / "train" / name for name in (GOOD, "ok"))
+    return next((place for place in places if place.is_dir()), None)
 
 
 def _subfolders(folder: Path) -> list[Path]:
@@ -89,10 +95,9 @@ def _subfolders(folder: Path) -> list[Path]:
 
 
 def _mask_of(image: Path, ground_truth: Path) -> Path | None:
-    """Return where the mask lies, or should lie, or None if the image needs none."""
-    defect = image.parent.name
-    if defect == GOOD or not ground_truth.is_dir():
+    """Return where a defect's mask lies or should lie; None where the category has no masks."""
+    if not ground_truth.is_dir():
         return None
-    expected = ground_truth / defect / f"{image.stem}_mask.png"
-    other = expected.with_name(f"{image.stem}.png")
-    return other if other.exists() and not expected.exists() else expected
+    expected = ground_truth / image.parent.name / f"{image.stem}_mask.png"
+    others = (expected.with_name(f"{image.stem}{ending}") for ending in (".png", ".bmp"))
+    return next((place for place in (expected, *others) if place.exists()), expected)

@@ -6,7 +6,7 @@ from typing import Literal, Self, cast
 
 from pydantic import Field, model_validator
 
-from reconpatch.datasets.category import Category
+from reconpatch.datasets.category import Category, Kind
 from reconpatch.datasets.demo import CATEGORIES
 from reconpatch.datasets.elpv import CellType, read_elpv
 from reconpatch.datasets.mvtec_ad import kind_of
@@ -57,6 +57,13 @@ class Source(Settings):
         return self
 
 
+def kind_in(source: Source, name: str) -> Kind | None:
+    """Return whether a category is an object or a texture, None where that is not known."""
+    if source.layout == "demo":
+        return CATEGORIES.get(name)
+    return kind_of(source.dataset, name) if source.layout == "mvtec" else None
+
+
 def load_category(source: Source, name: str) -> Category:
     """Return the category ``name`` of the data set, inspected.
 
@@ -70,7 +77,7 @@ def load_category(source: Source, name: str) -> Category:
         return replace(category, dataset=source.dataset)
     assert source.root is not None  # Source has checked it.
     if source.layout == "mvtec":
-        return read_mvtec_layout(source.root / name, source.dataset, kind_of(source.dataset, name))
+        return read_mvtec_layout(source.root / name, source.dataset, kind_in(source, name))
     if name not in CATEGORIES:
         raise InputError(f"the demo has no category {name}; it has {' and '.join(CATEGORIES)}")
     return read_mvtec_layout(source.root / name, source.dataset, CATEGORIES[name])

@@ -1,4 +1,4 @@
-"""A run's detection: memory bank from the training patches, scores of the test patches."""
+"""A run's detection: coreset of the training patches, scores of test and training patches."""
 
 from dataclasses import dataclass
 
@@ -6,9 +6,11 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor, nn
+from tqdm import tqdm
 
-from reconpatch.detection.coreset import coreset_size, greedy_coreset
+from reconpatch.detection.coreset import greedy_coreset
 from reconpatch.detection.memory_bank import MemoryBank
+from reconpatch.errors import InputError
 from reconpatch.recipe import DetectionSettings
 
 Array = npt.NDArray[np.float32]
@@ -30,39 +32,52 @@ class Scores:
 
 @torch.inference_mode()
 def represent(
-    patches: npt.NDArray[np.floating], layer: nn.Linear | None, device: torch.device
+    patches: npt.NDArray[np.floating] | Tensor,
+    layer: nn.Linear | None,
+    device: torch.device,
+    *,
+    pooled_dimension: int | None = None,
 ) -> Tensor:
     """Return the features ``(N h w, d)`` that detection works on, in single precision.
 
-    That is ``f(p)`` for a representation layer f, and the patch features themselves for None
-    (PatchCore). Memory: ``4 N h w d`` bytes on the device.
+    That is ``f(p)`` for a representation layer f. Without one (PatchCore) it is the patch features,
+    averaged over neighbouring channels down to ``pooled_dimension`` where that is given, as
+    PatchCore's public code comes to its target dimension. Memory: ``4 N h w d`` bytes on the
+    device.
 
     Args:
         patches: patch features ``(N, h, w, D)``, possibly memory-mapped.
         layer: f, or None.
         device: where the features are wanted.
+        pooled_dimension: d without a layer; None leaves all D.
+
+    Raises:
+        ValueError: both a layer and a pooled dimension are given.
     """
-    flat = torch.from_numpy(patches.reshape(-1, patches.shape[-1]))
-    if layer is None:
+    flat = torch.as_tensor(patches).reshape(-1, patches.shape[-1])
+    transform: nn.Module
+    if layer is not None and pooled_dimension is not None:
+        raise ValueError("a layer's output is not pooled: give layer or pooled_dimension")
+    if layer is not None:
+        transform, dimension = layer.to(device), layer.out_features
+    elif pooled_dimension is not None:
+        transform, dimension = nn.AdaptiveAvgPool1d(pooled_dimension), pooled_dimension
+    else:
         return flat.to(device, torch.float32)
-    layer = layer.to(device)
-    features = torch.empty(len(flat), layer.out_features, device=device)
+    features = torch.empty(len(flat), dimension, device=device)
     for rows, filled in zip(flat.split(ROWS), features.split(ROWS), strict=True):
-        filled.copy_(layer(rows.to(device, torch.float32)))
+        filled.copy_(transform(rows.to(device, torch.float32)))
     return features
 
 
-def build_memory_bank(
-    features: Tensor, settings: DetectionSettings, seed: int, *, description: str = "coreset"
-) -> tuple[MemoryBank, Tensor]:
-    """Return the bank of the features' coreset, and the coreset's indices.
+def select_coreset(features: Tensor, count: int, seed: int, description: str = "coreset") -> Tensor:
+    """Return the indices ``(count,)`` of the features' coreset; the seed draws its first point.
 
-    The first point of the coreset is drawn from the seed.
+    They stand in the order in which they were taken, so that the first n are the coreset of n:
+    one selection serves several sizes.
     """
     start = int(np.random.default_rng(seed).integers(len(features)))
-    count = coreset_size(len(features), settings.coreset_share)
-    indices = greedy_coreset(features, count, start, description=description)
-    return MemoryBank(features[indices.to(features.device)]), indices
+    return greedy_coreset(features, count, start, description=description)
 
 
 @torch.inference_mode()
@@ -86,3 +101,47 @@ def score(
         top = where + torch.arange(len(where), device=where.device) * by_image.shape[1]
         images = images * bank.reweighting(features[top], distances[top], nearest[top], b)
     return Scores(images.cpu().numpy(), patches.view(-1, *grid).cpu().numpy())
+
+
+def score_training(
+    bank: MemoryBank,
+    bank_indices: Tensor,
+    features: Tensor,
+    grid: tuple[int, int],
+    settings: DetectionSettings,
+    description: str = "training scores",
+) -> Scores:
+    """Score each training image by what the memory bank has of the others (Eqs. 9-10).
+
+    Eq. 11 takes these as the scores of normal images, to which a test image's are compared. The
+    bank's vectors are training patches: with an image's own among them, those patches would score
+    zero and their neighbours little, as no test patch does, and median and deviation would tell of
+    images that the bank has seen. Without them each image is as new to the bank as a test image.
+
+    Args:
+        bank: the coreset's vectors ``(M, d)``. A copy of them is searched for each image.
+        bank_indices: the training patches that they are, ``(M,)``.
+        features: the training patches' features ``(N h w, d)``, where the bank is.
+        grid: ``(h, w)``.
+        settings: as ``score`` has them.
+        description: what the progress bar calls the work.
+
+    Raises:
+        InputError: all of the bank's vectors come from one image.
+    """
+    patches = grid[0] * grid[1]
+    owners = (bank_indices // patches).to(bank.vectors.device)
+    if (owners == owners[0]).all():
+        raise InputError(
+            f"All {len(owners)} vectors of the memory bank come from one training image, which "
+            "leaves none to score that image by. Choose a larger coreset_share, or give more "
+            "training images."
+        )
+    by_image = features.split(patches)
+    # Small arrays kept from each turn would lie among large ones freed, and the heap would grow.
+    images = np.empty(len(by_image), np.float32)
+    scores = np.empty((len(by_image), *grid), np.float32)
+    for image, own in enumerate(tqdm(by_image, desc=description, unit="image")):
+        found = score(MemoryBank(bank.vectors[owners != image]), own, grid, settings)
+        images[image], scores[image] = found.images[0], found.patches[0]
+    return Scores(images, scores)

@@ -1,11 +1,19 @@
-"""Scores of several models made comparable (Eq. 11)."""
+"""Scores of several models made comparable, and fused (Section 3.3, Eq. 11)."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
+from reconpatch.detection.anomaly_map import anomaly_maps
+from reconpatch.detection.detect import Scores
 from reconpatch.errors import InputError
+from reconpatch.recipe import DetectionSettings
+
+Array = npt.NDArray[np.float32]
+Deviation = Literal["median", "mean"]
 
 BETA = 1.4826
 """Makes the median absolute deviation of a normal distribution its standard deviation."""
@@ -14,7 +22,7 @@ BETA = 1.4826
 def modified_z_score(
     scores: npt.NDArray[np.floating],
     reference: npt.NDArray[np.floating],
-    deviation: Literal["median", "mean"] = "median",
+    deviation: Deviation = "median",
 ) -> npt.NDArray[np.float64]:
     """Eq. 11: ``(s - median) / (beta MAD)``, with median and MAD of the training set's scores.
 
@@ -39,3 +47,50 @@ def modified_z_score(
         BETA * spread
     )
     return normalised
+
+
+@dataclass(frozen=True)
+class EnsembleMember:
+    """One model of an ensemble: its scores of the test images, and of the training images.
+
+    Image scores are scaled by the training images' scores, patch scores by the training patches'.
+    """
+
+    test: Scores
+    training: Scores
+
+
+def fuse(
+    members: Sequence[EnsembleMember],
+    size: int,
+    settings: DetectionSettings,
+    deviation: Deviation = "median",
+) -> tuple[Array, Array]:
+    """Return image scores ``(N,)`` and maps ``(N, size, size)``: the members' mean z-scores.
+
+    Members may have patch grids of their own, because it is at the image's size that maps are
+    averaged. Patch scores are scaled before they are upsampled, which is the same: a map's pixel
+    is a weighted mean of patch scores. Memory: ``8 N size^2`` bytes, for the sum and one member's
+    maps, and ``4 N size w`` on the way to those of a grid ``h x w``.
+
+    Args:
+        members: the models, with the same test images in the same order.
+        size: the image's side in pixels.
+        settings: how maps are made of patch scores.
+        deviation: the form of MAD in Eq. 11.
+
+    Raises:
+        InputError: some member's training scores do not vary.
+        ValueError: there is no member, or their test images differ in number.
+    """
+    counts = {len(member.test.images) for member in members}
+    if len(counts) != 1:
+        raise ValueError(f"an ensemble's members must score the same images, not {sorted(counts)}")
+    images = np.zeros(counts.pop())
+    maps = np.zeros((len(images), size, size), np.float32)
+    for member in members:
+        images += modified_z_score(member.test.images, member.training.images, deviation)
+        patches = modified_z_score(member.test.patches, member.training.patches, deviation)
+        maps += anomaly_maps(patches.astype(np.float32), size, settings)
+    maps /= len(members)
+    return (images / len(members)).astype(np.float32), maps

@@ -57,11 +57,13 @@ class MemoryBank:
         """
         if min(b, len(self.vectors)) == 1:
             return torch.ones_like(distances)
-        crowd = self.neighbours(self.vectors, min(b, len(self.vectors)))
+        # Few of the bank's vectors are anyone's nearest: only those have their crowds looked for.
+        stars, which = nearest.unique(return_inverse=True)
+        crowd = self.neighbours(self.vectors[stars], min(b, len(self.vectors)))
         factors = []
-        for rows, at, distance in zip(
-            queries.split(ROWS), nearest.split(ROWS), distances.split(ROWS), strict=True
+        for rows, star, distance in zip(
+            queries.split(ROWS), which.split(ROWS), distances.split(ROWS), strict=True
         ):
-            to_crowd = (rows[:, None] - self.vectors[crowd[at]]).norm(dim=2)
+            to_crowd = (rows[:, None] - self.vectors[crowd[star]]).norm(dim=2)
             factors.append(1 - torch.exp(distance - torch.logsumexp(to_crowd, dim=1)))
         return torch.cat(factors)

@@ -1,7 +1,18 @@
-"""What a run's scores are worth: AUROC, discriminability index (Eq. 12)."""
+"""What a run's scores are worth: AUROC, its intervals, d' (Eq. 12), thresholds, times."""
 
 from reconpatch.evaluation.auroc import auroc
+from reconpatch.evaluation.bootstrap import interval
 from reconpatch.evaluation.discriminability import discriminability_index
 from reconpatch.evaluation.evaluate import evaluate
+from reconpatch.evaluation.inference_time import ITERATIONS, inference_times
+from reconpatch.evaluation.threshold import best_f1_threshold
 
-__all__ = ["auroc", "discriminability_index", "evaluate"]
+__all__ = [
+    "ITERATIONS",
+    "auroc",
+    "best_f1_threshold",
+    "discriminability_index",
+    "evaluate",
+    "inference_times",
+    "interval",
+]

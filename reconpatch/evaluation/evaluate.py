@@ -5,30 +5,35 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from reconpatch.detection import anomaly_maps
 from reconpatch.evaluation.auroc import auroc
+from reconpatch.evaluation.bootstrap import image_replicates, pixel_replicates, resamplings
 from reconpatch.evaluation.discriminability import discriminability_index
-from reconpatch.recipe import DetectionSettings
 
 Array = npt.NDArray[np.float32]
+REPLICATES = 1000
 
 
 def evaluate(
     image_scores: Array,
-    patch_scores: Array,
     anomalous: npt.NDArray[np.bool_],
+    maps: Array,
     masks: npt.NDArray[np.bool_] | None,
-    settings: DetectionSettings,
-) -> dict[str, Any]:
-    """Return ``metrics`` in [0, 1] (d' from 0 up) and, for each that is None, its reason.
+    resampling_seed: int,
+) -> tuple[dict[str, Any], dict[str, npt.NDArray[np.float64]]]:
+    """Return ``metrics`` with ``reasons`` for each that is None, and the AUROCs' replicates.
+
+    Metrics are in [0, 1] (d' from 0 up); replicates are the same of resampled test images,
+    ``(REPLICATES,)``, none for a metric that is None.
 
     Args:
         image_scores: ``(N,)``.
-        patch_scores: ``(N, h, w)``.
         anomalous: the images' labels, ``(N,)``.
+        maps: anomaly maps ``(N, size, size)``.
         masks: ``(N, size, size)``, or None where the category has none.
-        settings: how maps are made of patch scores.
+        resampling_seed: decides which images each replicate takes: one for all runs of a category,
+            so that their differences are paired, and another for each category.
     """
+    counts = resamplings(anomalous, REPLICATES, resampling_seed)
     metrics: dict[str, float | None] = {
         "image_auroc": auroc(image_scores, anomalous),
         "pixel_auroc": None,
@@ -36,14 +41,15 @@ def evaluate(
             image_scores[~anomalous], image_scores[anomalous]
         ),
     }
+    replicates = {"image_auroc": image_replicates(image_scores, anomalous, counts)}
     reasons = {}
     if masks is None:
         reasons["pixel_auroc"] = "the category has no masks"
     elif not masks.any():
         reasons["pixel_auroc"] = "no defective pixel lies within the crop"
     else:
-        maps = anomaly_maps(patch_scores, masks.shape[1], settings)
         metrics["pixel_auroc"] = auroc(maps, masks)
+        replicates["pixel_auroc"] = pixel_replicates(maps, masks, counts)
     if metrics["discriminability_index"] is None:
         reasons["discriminability_index"] = "neither normal nor anomalous scores vary"
-    return {"metrics": metrics, "reasons": reasons}
+    return {"metrics": metrics, "reasons": reasons}, replicates

@@ -1,10 +1,12 @@
 """A category's images, once through the backbone, to patch features on disk."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Never
 
 import numpy as np
 import torch
+from torch import Tensor
 from tqdm import tqdm
 
 from reconpatch.datasets import Category, Sample
@@ -14,12 +16,13 @@ from reconpatch.features.images import image_batches, masks
 from reconpatch.features.store import FeatureStore, Split
 from reconpatch.files import whole, write_json
 from reconpatch.provenance import Stopwatch, provenance
-from reconpatch.recipe import FeatureSettings
+from reconpatch.recipe import FeatureSettings, PatchSettings
+from reconpatch.source_hash import fingerprint, source_hash
 
 
 def extract(
     category: Category,
-    settings: FeatureSettings,
+    settings: PatchSettings,
     folder: Path,
     *,
     weights_folder: Path,
@@ -33,7 +36,7 @@ def extract(
     three batches of images and one of feature maps. By default a batch has the pixels of
     16 images of 224 px (on a GPU 64), so that memory does not grow with the image's size. The
     features themselves go straight to disk, ``4 * h * w * D`` bytes an image, half of that as
-    float16.
+    float16. A split that the settings leave out has no images there.
 
     Raises:
         InputError: an image or mask cannot be read, or the backbone or its weights are not to be
@@ -41,20 +44,24 @@ def extract(
     """
     if batch_size is None:
         images_of_224 = 64 if device.type == "cuda" else 16
-        batch_size = max(1, images_of_224 * 224**2 // settings.crop**2)
+        batch_size = max(1, images_of_224 * 224**2 // settings.features.crop**2)
+    features, augmentation = settings.features, settings.augmentation
     watch = Stopwatch()
     with watch("backbone"):
-        backbone = load_backbone(settings.backbone, settings.layers, weights_folder, device)
+        backbone = load_backbone(features.backbone, features.layers, weights_folder, device)
     category.write(folder / "category.json")
     with watch("masks"), whole(folder / "masks.npy") as aside, aside.open("wb") as file:
-        np.save(file, masks(category.test, settings).numpy())
+        np.save(file, masks(category.test, features, augmentation=augmentation).numpy())
     splits: dict[Split, tuple[Sample, ...]] = {"train": category.train, "test": category.test}
     for split, samples in splits.items():
-        images = [sample.image for sample in samples]
+        images = [sample.image for sample in samples] if split in settings.splits else []
         with watch(split), whole(folder / f"{split}.npy") as aside:
             progress = tqdm(total=len(images), desc=f"{category.name} {split}", unit="image")
             with progress:
-                _extract_split(backbone, images, settings, aside, batch_size, threads, progress)
+                batches = image_batches(
+                    images, features, batch_size, threads, augmentation=augmentation
+                )
+                _extract_split(backbone, batches, features, len(images), aside, progress)
     write_json(
         folder / "features.json",
         {
@@ -62,6 +69,9 @@ def extract(
             "category": category.name,
             "data_sha256": category.sha256,
             "settings": settings.model_dump(),
+            "fingerprint": fingerprint(
+                category.sha256, settings.key, backbone.weights.sha256, source_hash("features")
+            ),
             "weights": {"source": backbone.weights.source, "sha256": backbone.weights.sha256},
             **watch.story(),
             **provenance(device),
@@ -72,23 +82,23 @@ def extract(
 
 def _extract_split(
     backbone: Backbone,
-    images: list[Path],
+    batches: Iterator[Tensor],
     settings: FeatureSettings,
+    count: int,
     path: Path,
-    batch_size: int,
-    threads: int,
     progress: "tqdm[Never]",
 ) -> None:
     device = next(backbone.network.parameters()).device
     array = None
     row = 0
-    for batch in image_batches(images, settings, batch_size, threads):
+    for batch in batches:
         patches = patch_features(backbone(batch.to(device)), settings).cpu().numpy()
         if array is None:
-            shape = (len(images), *patches.shape[1:])
+            shape = (count, *patches.shape[1:])
             array = np.lib.format.open_memmap(path, "w+", dtype=settings.stored_as, shape=shape)
         array[row : row + len(batch)] = patches
         row += len(batch)
         progress.update(len(batch))
-    assert array is not None
+    if array is None:
+        array = np.lib.format.open_memmap(path, "w+", dtype=settings.stored_as, shape=(0, 0, 0, 0))
     array.flush()

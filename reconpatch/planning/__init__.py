@@ -2,7 +2,7 @@
 
 from reconpatch.planning.costs import measure
 from reconpatch.planning.plan import expected_seconds, print_plan
-from reconpatch.planning.space import peak_memory, run_bytes
+from reconpatch.planning.space import peak_memory
 from reconpatch.planning.workload import count_images, count_work
 
 __all__ = [
@@ -12,5 +12,4 @@ __all__ = [
     "measure",
     "peak_memory",
     "print_plan",
-    "run_bytes",
 ]

@@ -8,8 +8,10 @@ What grows with two sizes at once is measured at two of them and follows the lin
 
 - the greedy coreset of M among N vectors takes ``M (a + b N)``: b is mostly the matrix product of
   all vectors with a new centre, a the centre's share of what a pass costs at any N;
-- the scores of Q vectors from a bank of M take ``(Q + M) (a + b M)``, as the bank also looks for
-  the neighbours of its own vectors.
+- the scores of Q vectors from a bank of M take ``(Q + min(Q, M)) (a + b M)``, as the bank also
+  looks for the neighbours of those of its own vectors that are someone's nearest;
+- a run's metrics take ``a + b N`` for N test images: what the replicates add grows as N^2, but
+  little.
 """
 
 import io
@@ -22,7 +24,7 @@ from functools import cache, partial
 from math import isqrt
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 import numpy as np
 import torch
@@ -31,15 +33,30 @@ from torch import Tensor, nn
 
 from reconpatch.datasets import GOOD, Sample, inspect_category
 from reconpatch.datasets.demo import CATEGORIES, SIZE, render
-from reconpatch.detection import MemoryBank, build_memory_bank, represent, score
+from reconpatch.detection import (
+    MemoryBank,
+    anomaly_maps,
+    coreset_size,
+    represent,
+    score,
+    select_coreset,
+)
 from reconpatch.evaluation import evaluate
+from reconpatch.evaluation.embedding import embed
 from reconpatch.features import patch_features
 from reconpatch.features.images import image_batches
 from reconpatch.planning.units import Costs, Line, RecipeCosts
 from reconpatch.planning.untrained import untrained_backbone
 from reconpatch.planning.workload import Patches, Workload
 from reconpatch.provenance import Stopwatch
-from reconpatch.recipe import DetectionSettings, FeatureSettings, Recipe, RepresentationSettings
+from reconpatch.recipe import (
+    DetectionSettings,
+    FeatureSettings,
+    PatchSettings,
+    Recipe,
+    RepresentationSettings,
+)
+from reconpatch.reporting.figure import EMBEDDED
 from reconpatch.representation import train
 from reconpatch.suite import SuiteDataset
 
@@ -59,6 +76,9 @@ BATCH = 16
 
 PRODUCTS = 25e9
 """N M d, the multiplications that the larger of two timed coresets has."""
+
+SIZES = {"dimension", "projection_dimension", "batch_size", "k", "mixed_precision"}
+"""Of a training's settings, those that a step's seconds follow from."""
 
 RANK = 8
 """Of the vectors that coresets are timed on: patch features, too, fill few of their dimensions."""
@@ -82,33 +102,44 @@ def measure(
         f"set_up_torch({str(device)!r}, {threads}); "
         "from reconpatch.provenance import Stopwatch; print(Stopwatch().story()['peak_mib'])"
     )
-    inspection, images, building = {}, {}, {}
+    reporting_start, _ = _start("import reconpatch.reporting")
+    umap_start = embedding = 0.0
+    if workload.embeddings:
+        say("UMAP")
+        umap_start, embedding = _embedding()
+    building, forward, inspection, images = {}, {}, {}, {}
     with TemporaryDirectory() as folder:
         aside = Path(folder)
-        forward = {}
-        for settings, patches in workload.patches.items():
-            say(f"{settings.backbone} at {settings.crop} px")
-            building[settings], forward[settings] = _backbone(settings, patches, device, aside)
+        for features, patches in workload.patches.items():
+            say(f"{features.backbone} at {features.crop} px")
+            building[features], forward[features] = _backbone(features, patches, device, aside)
+        pictures = {}
         for dataset in workload.suite.datasets:
             say(f"the images of {dataset.source.dataset}")
-            pictures = _pictures(workload, dataset, aside)
-            inspection[dataset.id] = _inspection(pictures)
-            for settings in workload.patches:
-                decoding = _decoding(pictures, settings)
-                images[dataset.id, settings] = overlapped(
-                    decoding, forward[settings], threads, device
+            pictures[dataset.id] = _pictures(workload, dataset, aside)
+            inspection[dataset.id] = _inspection(pictures[dataset.id])
+        for of, _, settings in workload.extractions:
+            if (of, settings) not in images:
+                say(f"reading at {settings.features.crop} px")
+                decoding = _decoding(pictures[of], settings)
+                images[of, settings] = overlapped(
+                    decoding, forward[settings.features], threads, device
                 )
     recipes = {}
-    for recipe in dict.fromkeys(run.recipe for run in workload.runs):
+    for recipe in dict.fromkeys(work.recipe for work in workload.works):
         say(f"{recipe.method} on {recipe.features.backbone}")
         recipes[recipe] = _recipe(recipe, workload.patches[recipe.features], device)
     return Costs(
         light_start=light_start,
         start=start,
         started_bytes=int(peak) << 20,
+        reporting_start=reporting_start,
+        umap_start=umap_start,
+        embedding=embedding,
         drawing=_drawing() if "demo" in workload.jobs else 0.0,
         inspection=inspection,
         building=building,
+        forward=forward,
         images=images,
         recipes=recipes,
     )
@@ -200,12 +231,14 @@ def _inspection(pictures: Sequence[Path]) -> float:
     return unit_seconds(inspect) / 3
 
 
-def _decoding(pictures: Sequence[Path], settings: FeatureSettings) -> float:
-    """Seconds of decoding and resizing an image in one thread."""
+def _decoding(pictures: Sequence[Path], settings: PatchSettings) -> float:
+    """Seconds of decoding, resizing and, where asked for, changing an image in one thread."""
 
     def decode(count: int) -> None:
         paths = [pictures[row % len(pictures)] for row in range(count)]
-        for _ in image_batches(paths, settings, BATCH, threads=1):
+        for _ in image_batches(
+            paths, settings.features, BATCH, 1, augmentation=settings.augmentation
+        ):
             pass
 
     return unit_seconds(decode)
@@ -230,25 +263,32 @@ def _backbone(
         array[:] = features
         array.flush()
 
-    return 3 * building, unit_seconds(extract, first=4, most=BATCH)
+    return 3 * building, unit_seconds(extract, most=BATCH)
+
+
+def _embedding() -> tuple[float, float]:
+    """Return the seconds of UMAP's import and compilation, and of a panel."""
+    few, many = (_vectors(count, 512).numpy() for count in (64, EMBEDDED))
+    return _timed(lambda: embed(few, 0))[0], _timed(lambda: embed(many, 0))[0]
 
 
 def _recipe(recipe: Recipe, patches: Patches, device: torch.device) -> RecipeCosts:
     """Measure the units of a recipe's runs."""
-    dimension, layer, step = patches.dimension, None, 0.0
-    stored_as = recipe.features.stored_as
-    if settings := recipe.representation:
-        step = _training_step(
-            dimension, stored_as, settings.model_copy(update={"epochs": 1}), device
-        )
-        layer = nn.Linear(dimension, settings.dimension).requires_grad_(False)
-        dimension = settings.dimension
+    stored_as, settings = recipe.features.stored_as, recipe.trained
+    dimension = recipe.representation.dimension
+    step = 0.0
+    if settings:
+        sizes = RepresentationSettings(epochs=1, **settings.model_dump(include=SIZES))
+        step = _training_step(patches.dimension, stored_as, sizes, device)
+    kind = recipe.representation.kind
+    detected = dimension or patches.dimension
     return RecipeCosts(
         step=step,
-        representation=_representation(patches.dimension, stored_as, layer, device),
-        coreset=_coreset(dimension, recipe.detection, device),
-        scoring=_scoring(dimension, recipe.detection, device),
-        map=_map(patches, recipe.features.crop, recipe.detection),
+        representation=_representation(patches.dimension, stored_as, kind, dimension, device),
+        coreset=_coreset(detected, recipe.detection.coreset_share, device),
+        scoring=_scoring(detected, recipe.detection, device),
+        map=_map(patches.height, patches.width, recipe.features.crop, recipe.detection),
+        evaluation=_evaluation(recipe.features.crop),
     )
 
 
@@ -265,27 +305,37 @@ def _training_step(
     return unit_seconds(epochs) / 2
 
 
+@cache
 def _representation(
-    dimension: int, stored_as: str, layer: nn.Linear | None, device: torch.device
+    inputs: int,
+    stored_as: str,
+    kind: Literal["pooling", "trained"],
+    dimension: int | None,
+    device: torch.device,
 ) -> float:
     """Seconds of bringing a patch to the device and through f; a view on a CPU costs nothing."""
-    patches = _vectors(1 << 15, dimension).numpy().astype(stored_as)
+    patches = _vectors(1 << 15, inputs).numpy().astype(stored_as)
+    layer = None
+    if kind == "trained" and dimension:
+        layer, dimension = nn.Linear(inputs, dimension).requires_grad_(False), None
     return unit_seconds(
-        lambda count: represent(patches[:count], layer, device), first=1 << 12, most=1 << 15
+        lambda count: represent(patches[:count], layer, device, pooled_dimension=dimension),
+        first=1 << 12,
+        most=1 << 15,
     )
 
 
 @cache
-def _coreset(dimension: int, settings: DetectionSettings, device: torch.device) -> Line:
+def _coreset(dimension: int, share: float, device: torch.device) -> Line:
     """Seconds of a centre by the number of patches."""
-    large = isqrt(int(PRODUCTS / (settings.coreset_share * dimension)))
+    large = isqrt(int(PRODUCTS / (share * dimension)))
     large = min(max(large, 1 << 13), 1 << 16)
     small = large // 4
     vectors = _vectors(large, dimension).to(device)
 
     def centre(size: int) -> tuple[int, float]:
-        seconds, (bank, _) = _timed(lambda: build_memory_bank(vectors[:size], settings, seed=0))
-        return size, seconds / len(bank.vectors)
+        count = coreset_size(size, share)
+        return size, _timed(lambda: select_coreset(vectors[:size], count, 0))[0] / count
 
     centre(small)
     return Line.through(centre(small), centre(large))
@@ -308,21 +358,34 @@ def _scoring(dimension: int, settings: DetectionSettings, device: torch.device) 
 
 
 @cache
-def _map(patches: Patches, size: int, settings: DetectionSettings) -> float:
-    """Seconds of a test image's anomaly map and its share of the pixel AUROC.
+def _map(height: int, width: int, size: int, settings: DetectionSettings) -> float:
+    """Seconds of an anomaly map."""
+    scores = np.random.default_rng(0).random((BATCH, height, width), dtype=np.float32)
+    return (
+        unit_seconds(lambda count: [anomaly_maps(scores, size, settings) for _ in range(count)])
+        / BATCH
+    )
+
+
+@cache
+def _evaluation(size: int) -> Line:
+    """Seconds of a run's metrics and their replicates by the number of test images.
 
     Half of the images have a defect on a sixteenth of their pixels.
     """
     random = np.random.default_rng(0)
 
-    def images(pairs: int) -> None:
-        anomalous = np.arange(2 * pairs) % 2 == 1
-        masks = np.zeros((2 * pairs, size, size), dtype=np.bool_)
+    def run(images: int) -> tuple[int, float]:
+        anomalous = np.arange(images) % 2 == 1
+        masks = np.zeros((images, size, size), dtype=np.bool_)
         masks[1::2, : size // 4, : size // 4] = True
-        scores = random.random((2 * pairs, *patches[:2]), dtype=np.float32)
-        evaluate(scores.max(axis=(1, 2)), scores, anomalous, masks, settings)
+        maps = random.random((images, size, size), dtype=np.float32)
+        scores = maps.max(axis=(1, 2))
+        return images, unit_seconds(
+            lambda count: [evaluate(scores, anomalous, maps, masks, 0) for _ in range(count)]
+        )
 
-    return unit_seconds(images, first=2) / 2
+    return Line.through(run(24), run(72))
 
 
 def _vectors(count: int, dimension: int) -> Tensor:

@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections import Counter, defaultdict
+from collections import Counter
 from datetime import timedelta
 from pathlib import Path
 
@@ -10,9 +10,10 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
+from reconpatch.evaluation.inference_time import ITERATIONS, WARM_UPS
 from reconpatch.planning.costs import measure
-from reconpatch.planning.space import feature_bytes, peak_memory, run_bytes
-from reconpatch.planning.units import Costs
+from reconpatch.planning.space import feature_bytes, kept_bytes, peak_memory
+from reconpatch.planning.units import Costs, RecipeCosts
 from reconpatch.planning.workload import Workload, count_work
 from reconpatch.provenance import device_name
 from reconpatch.suite import Suite
@@ -27,13 +28,12 @@ ORIGINS = {
 def expected_seconds(workload: Workload, costs: Costs) -> dict[str, float]:
     """Return the seconds of each rule's jobs together, from no results on.
 
-    Not counted: what Snakemake itself takes, the weights' reading or download, and disks too slow
-    to keep up.
+    Not counted: what Snakemake itself takes, the weights' reading or download, disks too slow to
+    keep up, and of figures and report what is not UMAP or anomaly maps: seconds each.
     """
-    seconds = defaultdict(float)
-    for rule, jobs in workload.jobs.items():
-        light = rule in ("demo", "inspect")
-        seconds[rule] = jobs * (costs.light_start if light else costs.start)
+    starts = {"demo": costs.light_start, "inspect": costs.light_start}
+    starts |= {"figure": costs.reporting_start, "report": costs.reporting_start}
+    seconds = {rule: jobs * starts.get(rule, costs.start) for rule, jobs in workload.jobs.items()}
     if "demo" in seconds:
         seconds["demo"] += costs.drawing * sum(
             images.train + images.test
@@ -46,19 +46,76 @@ def expected_seconds(workload: Workload, costs: Costs) -> dict[str, float]:
         seconds["inspect"] += (images.train + images.test) * costs.inspection[dataset]
     for dataset, category, settings in workload.extractions:
         images = workload.images[dataset, category]
-        seconds["extract"] += costs.building[settings]
-        seconds["extract"] += (images.train + images.test) * costs.images[dataset, settings]
-    for run in workload.runs:
-        work, cost = workload.work(run), costs.recipes[run.recipe]
-        if work.steps:
-            seconds["train"] += work.steps * cost.step
-        seconds["detect"] += (
-            (work.train_patches + work.test_patches) * cost.representation
-            + work.bank * cost.coreset(work.train_patches)
-            + (work.test_patches + work.bank) * cost.scoring(work.bank)
+        count = images.test + (images.train if "train" in settings.splits else 0)
+        seconds["extract"] += costs.building[settings.features]
+        seconds["extract"] += count * costs.images[dataset, settings]
+    seconds["measure"] += sum(part for _, part in measured_parts(workload, costs).values())
+    for work in workload.timed:
+        cost = costs.recipes[work.recipe]
+        image = costs.forward[work.recipe.features] + cost.map
+        image += work.patches.an_image * cost.representation
+        image += _scoring(cost, work.patches.an_image, work.bank)
+        seconds["time_inference"] += costs.building[work.recipe.features]
+        seconds["time_inference"] += (WARM_UPS + ITERATIONS) * image
+    for panels in workload.embeddings.values():
+        seconds["figure"] += costs.umap_start + panels * costs.embedding
+    for name, works in workload.figures.items():
+        # The best threshold is sought among all pixels, much as a run's metrics are.
+        if workload.suite.experiments.figures[name].draws == "maps":
+            seconds["figure"] += sum(
+                _evaluation(costs.recipes[work.recipe], work.maps) for work in works
+            )
+    return seconds
+
+
+def measured_parts(workload: Workload, costs: Costs) -> dict[str, tuple[int, float]]:
+    """Return what the jobs of ``measure`` do: how often, and the seconds of all together.
+
+    A coreset is selected once for all runs of a batch that differ in its size alone; an ensemble
+    has its members' training images scored, each by a memory bank of its own.
+    """
+    parts = {
+        "trainings": (
+            len(workload.trainings),
+            sum(work.steps * costs.recipes[work.recipe].step for work in workload.trainings),
         )
-        seconds["evaluate"] += work.maps * cost.map
-    return dict(seconds)
+    }
+    seconds = 0.0
+    for work in workload.selections:
+        cost = costs.recipes[work.recipe]
+        seconds += work.train_patches * cost.representation
+        seconds += work.bank * cost.coreset(work.train_patches)
+    parts["coresets"] = len(workload.selections), seconds
+    seconds = 0.0
+    for work in workload.works:
+        cost = costs.recipes[work.recipe]
+        seconds += work.test_patches * cost.representation
+        seconds += _scoring(cost, work.test_patches, work.bank)
+    parts["scorings"] = len(workload.works), seconds
+    seconds = sum(_evaluation(costs.recipes[work.recipe], work.maps) for work in workload.works)
+    parts["evaluations"] = len(workload.works), seconds
+    seconds = 0.0
+    for work in workload.members:
+        cost = costs.recipes[work.recipe]
+        seconds += work.train_patches * cost.representation
+        seconds += work.images.train * _scoring(cost, work.patches.an_image, work.bank)
+    for run in workload.ensembles:
+        members = [workload.work(member) for member in run.members]
+        seconds += sum(work.images.test * costs.recipes[work.recipe].map for work in members)
+        if maps := members[0].maps:
+            seconds += costs.recipes[members[0].recipe].evaluation(maps)
+    parts["ensembles"] = len(workload.ensembles), seconds
+    return {part: (count, seconds) for part, (count, seconds) in parts.items() if count}
+
+
+def _scoring(cost: RecipeCosts, patches: int, bank: int) -> float:
+    """Seconds of some patches' scores."""
+    return (patches + min(patches, bank)) * cost.scoring(bank)
+
+
+def _evaluation(cost: RecipeCosts, maps: int) -> float:
+    """Seconds of a run's maps and metrics; without masks there are none that would count."""
+    return maps * cost.map + cost.evaluation(maps) if maps else 0.0
 
 
 def print_plan(suite: Suite, results: Path, device: torch.device, threads: int) -> None:
@@ -91,6 +148,8 @@ def print_plan(suite: Suite, results: Path, device: torch.device, threads: int) 
     console.print()
     console.print(_time(workload, costs))
     console.print()
+    console.print(_parts(workload, costs))
+    console.print()
     console.print(_disk(workload))
     console.print()
     console.print(_memory(workload, costs, device))
@@ -114,10 +173,20 @@ def _time(workload: Workload, costs: Costs) -> Table:
     return table
 
 
+def _parts(workload: Workload, costs: Costs) -> Table:
+    table = Table("of measure", box=None)
+    table.add_column("number", justify="right")
+    table.add_column("expected time", justify="right")
+    for part, (count, seconds) in measured_parts(workload, costs).items():
+        table.add_row(part, str(count), _clock(seconds))
+    return table
+
+
 def _disk(workload: Workload) -> Table:
-    folders = [feature_bytes(workload, extraction) for extraction in workload.extractions]
+    sizes = {extraction: feature_bytes(workload, extraction) for extraction in workload.extractions}
+    kept = kept_bytes(workload)
     kinds: Counter[str] = Counter()
-    for files in (*folders, *(run_bytes(workload, run) for run in workload.runs)):
+    for files in (*sizes.values(), kept):
         kinds.update(files)
     table = Table("disk", box=None)
     table.add_column("bytes", justify="right")
@@ -126,25 +195,31 @@ def _disk(workload: Workload) -> Table:
     table.add_section()
     table.add_row("total", _size(kinds.total()))
     if not workload.suite.keep_features:
-        largest = max(sum(files.values()) for files in folders)
-        kept = kinds.total() - kinds["patch features"] - kinds["masks"]
-        # The rules' priorities use up the features that are here before more are made.
-        table.add_row("at a time, one job after another", _size(kept + largest))
-        table.add_row("at the end", _size(kept))
+        by_category: Counter[tuple[str, str]] = Counter()
+        for extraction, files in sizes.items():
+            if extraction not in workload.drawn_from:
+                by_category[extraction.dataset, extraction.category] += files["patch features"]
+        drawn = sum(sizes[extraction]["patch features"] for extraction in workload.drawn_from)
+        left = kept.total() + kinds["masks"]
+        at_once = left + drawn + max(by_category.values(), default=0)
+        # The rules' priorities use up the features that are here before more are made; those that
+        # a figure reads stay until it is drawn.
+        table.add_row("at a time, a category after another", _size(at_once))
+        table.add_row("at the end", _size(left))
     return table
 
 
 def _memory(workload: Workload, costs: Costs, device: torch.device) -> str:
     on_gpu = device.type == "cuda"
-    jobs = [(peak_memory(workload, run, on_gpu=on_gpu), run) for run in workload.runs]
-    peak, run = max(jobs, key=lambda job: job[0].total)
+    jobs = [(peak_memory(work, on_gpu=on_gpu), work) for work in workload.works]
+    peak, work = max(jobs, key=lambda job: job[0].total)
     held = costs.started_bytes + peak.mapped
     where = f"{_size(held + peak.working)}"
     if on_gpu:
         where = f"{_size(held)} and {_size(peak.working)} on the GPU"
     return (
-        f"Largest job: detect on {run.category}, {run.recipe.method} with "
-        f"{run.recipe.features.backbone}: {where}, of which {_size(peak.mapped)} are features "
+        f"Largest job: measure on {work.run.category}, at {work.recipe.method} with "
+        f"{work.recipe.features.backbone}: {where}, of which {_size(peak.mapped)} are features "
         "mapped from disk."
     )
 

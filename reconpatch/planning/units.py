@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from reconpatch.recipe import FeatureSettings, Recipe
+from reconpatch.recipe import FeatureSettings, PatchSettings, Recipe
 
 
 class Line(NamedTuple):
@@ -38,7 +38,8 @@ class RecipeCosts:
         representation: bringing a patch to what detection works on, on the device.
         coreset: a centre, by the number of patches.
         scoring: a patch, by the size of the memory bank.
-        map: a test image's share of the pixel AUROC.
+        map: an anomaly map.
+        evaluation: a run's metrics and their replicates, by the number of test images with masks.
     """
 
     step: float
@@ -46,6 +47,7 @@ class RecipeCosts:
     coreset: Line
     scoring: Line
     map: float
+    evaluation: Line
 
 
 @dataclass(frozen=True)
@@ -54,20 +56,28 @@ class Costs:
 
     Attributes:
         light_start: the start of a job that needs no torch: the interpreter and its imports.
-        start: the start of any other, that of the device included.
+        start: the start of one that does, that of the device included.
         started_bytes: what such a process holds then (not seconds but bytes).
+        reporting_start: the start of one that draws.
+        umap_start: what UMAP's import and compilation add to it.
+        embedding: a UMAP panel.
         drawing: a picture of the demo set.
         inspection: an image of each data set, by the data set's id.
         building: each feature setting's backbone.
-        images: an image of each data set through each feature setting.
+        forward: an image through each feature setting's backbone, to patch features.
+        images: an image of each data set from its file to patch features on disk.
         recipes: the units of each recipe's runs.
     """
 
     light_start: float
     start: float
     started_bytes: int
+    reporting_start: float
+    umap_start: float
+    embedding: float
     drawing: float
     inspection: dict[str, float]
     building: dict[FeatureSettings, float]
-    images: dict[tuple[str, FeatureSettings], float]
+    forward: dict[FeatureSettings, float]
+    images: dict[tuple[str, PatchSettings], float]
     recipes: dict[Recipe, RecipeCosts]

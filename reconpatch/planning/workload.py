@@ -8,16 +8,19 @@ from typing import Literal, NamedTuple
 
 import torch
 
-from reconpatch.datasets import Category, Source, load_category, mvtec_ad
+from reconpatch.datasets import Category, Source, btad, load_category, mvtec_ad
 from reconpatch.datasets.demo.writer import DEFECTS, TEST_GOOD, TEST_PER_DEFECT, TRAIN
 from reconpatch.datasets.images import list_images
 from reconpatch.detection import coreset_size
 from reconpatch.features import patch_features
+from reconpatch.grid import Batch, Run, batches, panels, runs_of, timed_runs
 from reconpatch.planning.untrained import untrained_backbone
-from reconpatch.recipe import FeatureSettings
-from reconpatch.suite import Run, Suite
+from reconpatch.recipe import Ensemble, FeatureSettings, PatchSettings, Recipe
+from reconpatch.run import epochs_to_keep
+from reconpatch.suite import Suite
 
 EXAMPLES = 8
+PUBLISHED = {"mvtec": mvtec_ad, "btad": btad}
 
 
 @dataclass(frozen=True)
@@ -53,11 +56,66 @@ class Patches(NamedTuple):
 
 
 class Extraction(NamedTuple):
-    """Features that runs share: what they are taken of, and how."""
+    """Patch features that runs share: what they are taken of, and how."""
 
     dataset: str
     category: str
-    settings: FeatureSettings
+    settings: PatchSettings
+
+
+@dataclass(frozen=True)
+class RunWork:
+    """A recipe's run and the sizes that its cost depends on.
+
+    Attributes:
+        run: the run.
+        recipe: its recipe, which is no ensemble.
+        images: its category's images.
+        patches: the patches of one.
+    """
+
+    run: Run
+    recipe: Recipe
+    images: Images
+    patches: Patches
+
+    @property
+    def train_patches(self) -> int:
+        """N."""
+        return self.images.train * self.patches.an_image
+
+    @property
+    def test_patches(self) -> int:
+        """Q."""
+        return self.images.test * self.patches.an_image
+
+    @property
+    def dimension(self) -> int:
+        """d, of what detection works on: f's or the pooled one, or D as it comes."""
+        return self.recipe.representation.dimension or self.patches.dimension
+
+    @property
+    def bank(self) -> int:
+        """M, the coreset's size."""
+        return coreset_size(self.train_patches, self.recipe.detection.coreset_share)
+
+    @property
+    def steps(self) -> int:
+        """Mini-batches of the training; 0 for PatchCore."""
+        settings = self.recipe.trained
+        return settings.epochs * (self.train_patches // settings.batch_size) if settings else 0
+
+    @property
+    def snapshots(self) -> int:
+        """How many copies of f are kept along the training; 0 for PatchCore."""
+        if not (settings := self.recipe.trained):
+            return 0
+        return len(epochs_to_keep(settings.epochs))
+
+    @property
+    def maps(self) -> int:
+        """Anomaly maps that a pixel AUROC is taken of; 0 without masks."""
+        return self.images.test if self.images.has_masks else 0
 
 
 @dataclass(frozen=True)
@@ -66,78 +124,140 @@ class Workload:
 
     Attributes:
         suite: what is counted.
-        runs: its unique runs.
+        batches: its unique runs, as they are measured.
         images: the images of each data set's (by its id) categories.
         patches: the patches of an image under each feature setting.
     """
 
     suite: Suite
-    runs: tuple[Run, ...]
+    batches: tuple[Batch, ...]
     images: dict[tuple[str, str], Images]
     patches: dict[FeatureSettings, Patches]
 
     @cached_property
+    def runs(self) -> tuple[Run, ...]:
+        """The unique runs, ensembles among them."""
+        return tuple(run for batch in self.batches for run in batch.runs)
+
+    @cached_property
+    def works(self) -> tuple[RunWork, ...]:
+        """The unique runs of recipes: each scores its test images once."""
+        return tuple(self.work(run) for run in self.runs if isinstance(run.recipe, Recipe))
+
+    @cached_property
+    def ensembles(self) -> tuple[Run, ...]:
+        """The unique runs of ensembles."""
+        return tuple(run for run in self.runs if isinstance(run.recipe, Ensemble))
+
+    @cached_property
+    def members(self) -> tuple[RunWork, ...]:
+        """The runs that ensembles fuse: each scores its training images once."""
+        found = dict.fromkeys(member for run in self.ensembles for member in run.members)
+        return tuple(self.work(run) for run in found)
+
+    @cached_property
+    def trainings(self) -> tuple[RunWork, ...]:
+        """A run for each unique representation."""
+        found = {
+            (work.run.dataset, work.run.category, work.run.representation): work
+            for work in self.works
+            if work.recipe.trained
+        }
+        return tuple(found.values())
+
+    @cached_property
+    def selections(self) -> tuple[RunWork, ...]:
+        """For each selection of a coreset the run of the largest share, which it is made for.
+
+        The other runs of the batch that share training patches, representation and seed take a
+        beginning of it.
+        """
+        largest: dict[object, RunWork] = {}
+        for batch in self.batches:
+            for run in batch.runs:
+                if isinstance(run.recipe, Recipe):
+                    recipe = run.recipe
+                    shared = (batch.id, recipe.train_patches, recipe.representation, run.seed)
+                    work = self.work(run)
+                    largest[shared] = max(
+                        work, largest.get(shared, work), key=lambda work: work.bank
+                    )
+        return tuple(largest.values())
+
+    @cached_property
+    def timed(self) -> tuple[RunWork, ...]:
+        """The runs of which the inference time is taken."""
+        return tuple(self.work(run) for run in timed_runs(self.suite))
+
+    @cached_property
+    def figures(self) -> dict[str, tuple[RunWork, ...]]:
+        """What each figure draws, of the first seed; a figure that draws nothing is left out."""
+        seed = self.suite.seeds[0]
+        found = {
+            name: tuple(
+                self.work(Run(place.dataset, place.category, recipe, seed))
+                for _, place, recipe in panels(self.suite, name)
+                if isinstance(recipe, Recipe)
+            )
+            for name in self.suite.experiments.figures
+        }
+        return {name: works for name, works in found.items() if works}
+
+    @cached_property
+    def embeddings(self) -> dict[str, int]:
+        """How many UMAP panels there are in each figure that has some."""
+        found = {}
+        for name, works in self.figures.items():
+            figure = self.suite.experiments.figures[name]
+            if figure.draws == "embedding":
+                found[name] = len(works) + (works[-1].snapshots if figure.along_training else 0)
+        return found
+
+    @cached_property
     def extractions(self) -> tuple[Extraction, ...]:
         """What is extracted: once for all runs that share it."""
-        asked = (Extraction(run.dataset, run.category, run.recipe.features) for run in self.runs)
-        return tuple(dict.fromkeys(asked))
+        return tuple(
+            dict.fromkeys(
+                Extraction(batch.dataset, batch.category, settings)
+                for batch in self.batches
+                for settings in batch.patches
+            )
+        )
+
+    @cached_property
+    def drawn_from(self) -> frozenset[Extraction]:
+        """The patch features that figures read again, so that they stay until those are drawn."""
+        return frozenset(
+            Extraction(run.dataset, run.category, run.recipe.train_patches)
+            for name in self.figures
+            if self.suite.experiments.figures[name].draws == "embedding"
+            for run in runs_of(self.suite, name)
+            if isinstance(run.recipe, Recipe)
+        )
 
     @cached_property
     def jobs(self) -> dict[str, int]:
         """Snakemake's jobs a rule, with no results there yet; a rule without jobs is left out."""
-        runs = len(self.runs)
         counts = {
             "demo": any(dataset.source.layout == "demo" for dataset in self.suite.datasets),
             "inspect": len(self.images),
             "extract": len(self.extractions),
-            "train": sum(run.recipe.representation is not None for run in self.runs),
-            "detect": runs,
-            "evaluate": runs,
+            "measure": len(self.batches),
+            "time_inference": bool(self.timed),
+            "figure": len(self.figures),
             "report": 1,
         }
         return {rule: int(count) for rule, count in counts.items() if count}
 
-    def work(self, run: Run) -> "RunWork":
-        """Return the sizes that a run's cost depends on."""
-        images = self.images[run.dataset, run.category]
-        patches = self.patches[run.recipe.features]
-        train = images.train * patches.an_image
-        steps, dimension = 0, patches.dimension
-        if settings := run.recipe.representation:
-            steps = settings.epochs * (train // settings.batch_size)
-            dimension = settings.dimension
+    def work(self, run: Run) -> RunWork:
+        """Return a recipe's run with its sizes."""
+        assert isinstance(run.recipe, Recipe)
         return RunWork(
-            train_patches=train,
-            test_patches=images.test * patches.an_image,
-            patch_dimension=patches.dimension,
-            dimension=dimension,
-            bank=coreset_size(train, run.recipe.detection.coreset_share),
-            steps=steps,
-            maps=images.test if images.has_masks else 0,
+            run,
+            run.recipe,
+            self.images[run.dataset, run.category],
+            self.patches[run.recipe.features],
         )
-
-
-@dataclass(frozen=True)
-class RunWork:
-    """The sizes that a run's cost depends on.
-
-    Attributes:
-        train_patches: N.
-        test_patches: Q.
-        patch_dimension: D, of the patch features.
-        dimension: d, of what detection works on: f's, or D for PatchCore.
-        bank: M, the coreset's size.
-        steps: mini-batches of the training; 0 for PatchCore.
-        maps: anomaly maps that a pixel AUROC is taken of; 0 without masks.
-    """
-
-    train_patches: int
-    test_patches: int
-    patch_dimension: int
-    dimension: int
-    bank: int
-    steps: int
-    maps: int
 
 
 def count_work(suite: Suite, results: Path) -> Workload:
@@ -151,15 +271,16 @@ def count_work(suite: Suite, results: Path) -> Workload:
         InputError: a category's images are neither here nor published, or a backbone cannot give
             the maps it is asked for.
     """
-    runs = tuple(suite.runs())
+    found = tuple(batches(suite))
+    sources = {dataset.id: dataset.source for dataset in suite.datasets}
     images = {
-        (dataset.id, name): count_images(
-            dataset.source, name, results / "data" / dataset.id / name / "category.json"
+        (dataset, name): count_images(
+            sources[dataset], name, results / "data" / dataset / name / "category.json"
         )
-        for dataset, name in suite.categories()
+        for dataset, name in dict.fromkeys((batch.dataset, batch.category) for batch in found)
     }
-    settings = dict.fromkeys(run.recipe.features for run in runs)
-    return Workload(suite, runs, images, {each: patches_of(each) for each in settings})
+    settings = dict.fromkeys(patches.features for batch in found for patches in batch.patches)
+    return Workload(suite, found, images, {each: patches_of(each) for each in settings})
 
 
 def count_images(source: Source, name: str, inspected: Path) -> Images:
@@ -185,7 +306,7 @@ def count_images(source: Source, name: str, inspected: Path) -> Images:
     if source.layout == "demo" and name in DEFECTS:
         test = TEST_GOOD + TEST_PER_DEFECT * len(DEFECTS[name])
         return Images(TRAIN, test, has_masks=True, origin="published")
-    if source.dataset == "mvtec" and (official := mvtec_ad().get(name)):
+    if source.dataset in PUBLISHED and (official := PUBLISHED[source.dataset]().get(name)):
         test = official.test_good + official.test_defective
         return Images(official.train, test, has_masks=True, origin="published")
     return _counted(load_category(source, name), "listed")

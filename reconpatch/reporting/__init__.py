@@ -1,7 +1,17 @@
-"""What people read: tables beside the paper's, and the report page."""
+"""What people read: tables beside the paper's, figures, and the report page."""
 
+from reconpatch.reporting.figure import write_figure
 from reconpatch.reporting.formats import latex, markdown, wide
-from reconpatch.reporting.report import print_table, write_report
-from reconpatch.reporting.table5 import table5
+from reconpatch.reporting.report import print_tables, write_report
+from reconpatch.reporting.table import Results, table
 
-__all__ = ["latex", "markdown", "print_table", "table5", "wide", "write_report"]
+__all__ = [
+    "Results",
+    "latex",
+    "markdown",
+    "print_tables",
+    "table",
+    "wide",
+    "write_figure",
+    "write_report",
+]

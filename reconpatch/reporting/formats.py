@@ -1,31 +1,54 @@
-"""Tidy tables as people paste them: Markdown and LaTeX."""
+"""Tidy tables as people read and paste them: in the paper's shape, as Markdown and LaTeX."""
+
+from typing import Any
 
 import pandas as pd
 
 MISSING = "–"
+LEGEND = "Measured, ± its standard deviation over seeds; in brackets what the paper prints."
+PAIR = "Pairs are image and pixel AUROC."
 
 
-def wide(tidy: pd.DataFrame) -> pd.DataFrame:
-    """Return a tidy table in the paper's shape: a cell is ``(image, pixel)``, in percent.
+def wide(tidy: pd.DataFrame, *, paper_only: bool = True) -> pd.DataFrame:
+    """Return a tidy table in the paper's shape: a cell is ``measured [paper]``.
 
-    A column for which the paper prints figures is followed by those. A missing figure is a dash.
+    Where a column shows two metrics they stand side by side. A missing figure is a dash.
+
+    Args:
+        tidy: the table.
+        paper_only: whether columns of which nothing is run here are shown.
     """
-    shown = {}
+    columns = {}
     for name, column in tidy.groupby("column", sort=False):
-        shown[name] = _cells(column, "measured")
-        if column["paper"].notna().any():
-            shown[f"{name}, paper"] = _cells(column, "paper")
-    table = pd.DataFrame(shown).reindex(tidy["row"].unique())
-    table.index = [row.replace("_", " ").capitalize() for row in table.index]
-    return table.rename_axis("Class")
+        if not paper_only and column["run"].isna().all():
+            continue
+        columns[name] = pd.Series(
+            {row: _cell(cell) for row, cell in column.groupby("row", sort=False)}
+        )
+    table = pd.DataFrame(columns).reindex(tidy["row"].unique()).fillna(MISSING)
+    table.index = [_spelled(str(row)) for row in table.index]
+    return table
 
 
-def _cells(column: pd.DataFrame, value: str) -> "pd.Series[str]":
-    by_metric = column.pivot(index="row", columns="metric", values=value)
-    by_metric = by_metric.reindex(columns=["image_auroc", "pixel_auroc"]).astype(float)
-    digits = "{:.2f}".format
-    text = by_metric.map(lambda v: MISSING if pd.isna(v) else digits(v))
-    return "(" + text["image_auroc"] + ", " + text["pixel_auroc"] + ")"
+def _spelled(row: str) -> str:
+    """Category names as people write them; other rows as they are."""
+    return row.replace("_", " ").capitalize() if row.islower() and row.isidentifier() else row
+
+
+def _cell(cell: pd.DataFrame) -> str:
+    figures = [_figure(row) for row in cell.to_dict("records")]
+    measured = ", ".join(figures) if cell["run"].notna().any() else ""
+    papers = [MISSING if pd.isna(value) else str(value) for value in cell["paper"]]
+    if cell["paper"].notna().any():
+        measured = f"{measured} [{', '.join(papers)}]".strip()
+    return measured or MISSING
+
+
+def _figure(record: dict[Any, Any]) -> str:
+    if pd.isna(record["measured"]):
+        return MISSING
+    spread = "" if pd.isna(record["std"]) else f" ± {record['std']:.2f}"
+    return f"{record['measured']:.2f}{spread}"
 
 
 def markdown(table: pd.DataFrame) -> str:
@@ -35,13 +58,17 @@ def markdown(table: pd.DataFrame) -> str:
 
 def latex(table: pd.DataFrame, caption: str, label: str) -> str:
     """Return the table as LaTeX with booktabs rules."""
-    styled = table.rename_axis(None).style.format(escape="latex").format_index(escape="latex")
+    styled = table.style.format(escape="latex").format_index(escape="latex")
     styled = styled.format_index(escape="latex", axis="columns")
     text: str = styled.to_latex(
         hrules=True,
-        caption=caption,
+        caption=_escaped(caption),
         label=label,
         column_format="l" + "c" * table.shape[1],
         position_float="centering",
     )
-    return text.replace(MISSING, "--")
+    return text.replace(MISSING, "--").replace("±", r"$\pm$")
+
+
+def _escaped(text: str) -> str:
+    return text.replace("%", r"\%").replace("&", r"\&").replace("_", r"\_")

@@ -1,98 +1,155 @@
-"""A suite's tables on disk, its report page, and its table in the terminal."""
+"""A suite's tables on disk, its report page, and its tables in the terminal."""
 
+from base64 import b64encode
+from collections.abc import Iterable
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 from jinja2 import Environment
-from rich.box import SIMPLE_HEAVY
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from reconpatch.errors import InputError
-from reconpatch.files import read_json, whole
-from reconpatch.reporting.formats import latex, markdown, wide
-from reconpatch.reporting.table5 import AVERAGE, MEANS, table5
+from reconpatch.files import whole
+from reconpatch.grid import AVERAGE, KINDS, Run, batches
+from reconpatch.reporting.formats import LEGEND, PAIR, latex, markdown, wide
+from reconpatch.reporting.table import Results, table
 from reconpatch.suite import Suite
-
-CAPTION = "Image and pixel AUROC in percent"
 
 
 def write_report(suite: Suite, results: Path, published: Path, folder: Path) -> None:
-    """Write ``tables/table5.{csv,md,tex}`` and ``report.html``, each whole or not at all.
+    """Write ``tables/*.{csv,md,tex}`` and ``report.html``, each whole or not at all.
 
     Args:
         suite: what to show.
-        results: the folder that holds the runs.
+        results: the folder of all results.
         published: the folder that holds the paper's tables.
-        folder: where the report goes.
+        folder: where the report goes; its figures are there.
     """
-    tidy = table5(suite, results, pd.read_csv(published / "table5.csv"))
-    table = wide(tidy)
-    caption = f"{CAPTION}: {suite.title}."
-    runs = [(run, results / run.id / "metrics.json") for run in suite.runs()]
-    stories = [
-        {
-            "id": run.id,
-            "name": run.category,
-            "column": _names(suite, run.recipe.key),
-            **read_json(p),
-        }
-        for run, p in runs
-        if p.is_file()
-    ]
+    read = Results(results / "runs")
+    texts: dict[str, str] = {}
+    shown = []
+    for name, experiment in suite.experiments.tables.items():
+        printed = pd.read_csv(published / f"{name}.csv", dtype=str)
+        tidy = table(suite, name, read, printed)
+        whole_table = wide(tidy)
+        caption = _caption(tidy, f"{title(name)}: {experiment.caption}.")
+        texts[f"tables/{name}.csv"] = tidy.to_csv(index=False)
+        texts[f"tables/{name}.md"] = f"{caption}\n\n{markdown(whole_table)}"
+        texts[f"tables/{name}.tex"] = latex(whole_table, caption, f"tab:{name}")
+        reasons = "; ".join(tidy.loc[tidy["run"].notna(), "reason"].dropna()).split("; ")
+        shown.append(
+            (
+                name,
+                caption,
+                whole_table.reset_index(names=""),
+                [*filter(None, dict.fromkeys(reasons))],
+            )
+        )
+    figures = {
+        name: (figure, folder / "figures" / f"{name}.png")
+        for name, figure in suite.experiments.figures.items()
+    }
+    runs = [run for batch in batches(suite) for run in batch.runs]
+    stories = [(run, story) for run in runs if (story := read.story(run, "metrics.json"))]
     template = Environment(autoescape=True).from_string(
         (files(__package__) / "report.html").read_text()
     )
-    page = template.render(
+    texts["report.html"] = template.render(
         suite=suite,
-        caption=caption,
-        table=table.reset_index(),
+        tables=shown,
+        figures=[
+            (name, f"{title(name)}: {figure.caption}.", _data_uri(path))
+            for name, (figure, path) in figures.items()
+            if path.is_file()
+        ],
+        not_drawn=[title(name) for name, (_, path) in figures.items() if not path.is_file()],
+        title=title,
+        means=[*KINDS.values(), AVERAGE],
         runs=stories,
-        missing=[run.id for run, path in runs if not path.is_file()],
-        means=[*MEANS.values(), AVERAGE],
-        reasons=sorted({text for run in stories for text in _reasons(run)}),
+        missing=len(runs) - len(stories),
+        provenance=_provenance(stories),
+        legend=LEGEND,
         seconds=lambda story: sum(story["seconds"].values()),
     )
-    texts = {
-        "tables/table5.csv": tidy.to_csv(index=False),
-        "tables/table5.md": f"{caption}\n\n{markdown(table)}",
-        "tables/table5.tex": latex(table, caption, "tab:table5"),
-        "report.html": page,
-    }
     for name, text in texts.items():
         with whole(folder / name) as aside:
             aside.write_text(text)
 
 
-def print_table(folder: Path) -> None:
-    """Print a report's table to the terminal, and where the report lies.
+def title(name: str) -> str:
+    """Return what the paper calls a table or figure: ``tableS1`` is Table S1."""
+    kind = "table" if name.startswith("table") else "figure"
+    return f"{kind.capitalize()} {name.removeprefix(kind)}"
+
+
+def _caption(tidy: pd.DataFrame, caption: str) -> str:
+    pairs = tidy.groupby(["row", "column"], sort=False).size().gt(1).any()
+    return f"{caption} {PAIR}" if pairs else caption
+
+
+def _data_uri(path: Path) -> str:
+    return f"data:image/png;base64,{b64encode(path.read_bytes()).decode()}"
+
+
+def _provenance(stories: Iterable[tuple[Run, dict[str, Any]]]) -> dict[str, list[str]]:
+    """What the runs rest on, each said once."""
+    said: dict[str, dict[str, None]] = {}
+
+    def say(about: str, what: str) -> None:
+        said.setdefault(about, {})[what] = None
+
+    for _, story in stories:
+        for step in story["steps"].values():
+            if "device" in step:
+                say("Device", step["device"])
+                say("Commit", step["commit"] or "not in a git checkout")
+                say("Versions", ", ".join(f"{k} {v}" for k, v in step["versions"].items()))
+        if features := story["steps"].get("features"):
+            weights = features["weights"]
+            say("Weights", f"{weights['source']}, SHA-256 {weights['sha256']}")
+            say("Data", f"{story['category']}: SHA-256 {features['data_sha256']}")
+    return {about: list(what) for about, what in said.items()}
+
+
+def print_tables(folder: Path) -> None:
+    """Print a report's tables to the terminal, and where figures and report lie.
 
     Raises:
         InputError: there is no report.
     """
-    path = folder / "tables" / "table5.csv"
-    if not path.is_file():
+    if not (folder / "report.html").is_file():
         raise InputError(
             f"There is no report in {folder}; make it with "
             f"snakemake --cores all --config suite={folder.name}"
         )
-    table = wide(pd.read_csv(path))
-    shown = Table(title=CAPTION, box=SIMPLE_HEAVY, pad_edge=False, collapse_padding=True)
-    for name in ["Class", *table.columns]:
-        shown.add_column(name.replace(", ", ",\n"), no_wrap=True)
-    for row, *cells in table.itertuples():
-        # Without the parentheses five columns fit a terminal of 80.
-        shown.add_row(row, *(cell.strip("()") for cell in cells))
-    console = Console()
-    console.print(shown)
+    console = Console(highlight=False)
+    for path in sorted((folder / "tables").glob("*.csv"), key=lambda path: _order(path.stem)):
+        tidy = pd.read_csv(path, dtype={"row": str, "column": str, "paper": str})
+        caption = (path.with_suffix(".md")).read_text().splitlines()[0]
+        console.print(f"[bold]{caption}[/]", soft_wrap=True)
+        console.print(_in_terminal(wide(tidy, paper_only=False)))
+    console.print(LEGEND)
+    drawn = sorted((folder / "figures").glob("*.png"), key=lambda path: _order(path.stem))
+    console.print(f"Figures: {', '.join(path.stem for path in drawn)}, in {folder / 'figures'}")
     console.print(f"Report: {(folder / 'report.html').resolve().as_uri()}", soft_wrap=True)
 
 
-def _names(suite: Suite, key: str) -> str:
-    return ", ".join(dict.fromkeys(c.name for c in suite.table5 if c.recipe.key == key))
+def _order(name: str) -> tuple[bool, int]:
+    """The paper's order: the appendix after the paper."""
+    number = title(name).split()[1]
+    return number.startswith("S"), int(number.removeprefix("S"))
 
 
-def _reasons(run: dict[str, Any]) -> list[str]:
-    return [f"{run['category']}: {reason}" for reason in run["reasons"].values()]
+def _in_terminal(table: pd.DataFrame) -> Table:
+    shown = Table(box=SIMPLE_HEAD, pad_edge=False)
+    for name in ["", *table.columns]:
+        shown.add_column(name.replace(" (", "\n(").replace(", w", ",\nw").replace(", D", ",\nD"))
+    for cells in table.itertuples():
+        # A narrow terminal breaks a cell before the paper's figure, and nowhere else.
+        shown.add_row(*(Text(cell.replace(", ", ",\N{NO-BREAK SPACE}")) for cell in cells))
+    return shown

@@ -1,6 +1,7 @@
 """Training of the representation (Section 3.2)."""
 
 import copy
+from collections.abc import Callable
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +17,9 @@ from reconpatch.representation.loss import relaxed_contrastive_loss
 from reconpatch.representation.networks import RepresentationNetwork, update_average
 from reconpatch.representation.similarity import pseudo_labels
 
+DELAY = 10
+"""Seconds after which a training shows its progress; shorter ones would only fill the log."""
+
 
 def train(
     patches: npt.NDArray[np.floating],
@@ -24,6 +28,7 @@ def train(
     *,
     device: torch.device,
     description: str = "training",
+    after_epoch: Callable[[int, RepresentationNetwork], None] = lambda epoch, network: None,
 ) -> tuple[RepresentationNetwork, pd.DataFrame]:
     """Train f and g on patch features and return them with their history.
 
@@ -38,6 +43,8 @@ def train(
         seed: decides the initial weights and the order of the patches.
         device: where the networks live.
         description: what the progress bar calls the work.
+        after_epoch: called with the epoch and the network as it then is, also before the first
+            (epoch 0).
 
     Returns:
         The trained network, and a frame with the columns ``epoch`` (from 1), ``loss`` (mean over
@@ -64,7 +71,10 @@ def train(
     scheduler = CosineAnnealingLR(optimizer, settings.epochs * steps)
     order = np.random.default_rng(seed)
     history = []
-    with tqdm(total=settings.epochs * steps, desc=description, unit="step") as progress:
+    after_epoch(0, network)
+    with tqdm(
+        total=settings.epochs * steps, desc=description, unit="step", delay=DELAY
+    ) as progress:
         for epoch in range(1, settings.epochs + 1):
             shuffled = order.permutation(len(flat))
             total = torch.zeros((), device=device)
@@ -94,6 +104,7 @@ def train(
                     f"{settings.learning_rate}, or look for features that are not finite."
                 )
             rate = scheduler.get_last_lr()[0]
+            after_epoch(epoch, network)
             history.append({"epoch": epoch, "loss": mean_loss, "learning_rate": rate})
             progress.set_postfix(epoch=epoch, loss=f"{mean_loss:.4f}")
     return network, pd.DataFrame(history)

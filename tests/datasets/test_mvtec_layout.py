@@ -3,6 +3,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from reconpatch.datasets import Category, find_categories, kind_of, mvtec_ad, read_mvtec_layout
 from reconpatch.errors import InputError
@@ -33,6 +34,25 @@ def test_mask_may_have_the_name_of_its_image(category_folder: Path) -> None:
     masks = category_folder / "ground_truth" / "broken"
     (masks / "000_mask.png").rename(masks / "000.png")
     assert read(category_folder).test[0].mask == masks / "000.png"
+
+
+def test_btad_calls_normal_images_ok_and_keeps_masks_as_bitmaps(category_folder: Path) -> None:
+    expected = read(category_folder)
+    for split in ("train", "test"):
+        (category_folder / split / "good").rename(category_folder / split / "ok")
+    for part in ("test", "ground_truth"):
+        (category_folder / part / "broken").rename(category_folder / part / "ko")
+    masks = category_folder / "ground_truth" / "ko"
+    for mask in list(masks.iterdir()):
+        Image.open(mask).save(masks / f"{mask.stem.removesuffix('_mask')}.bmp")
+        mask.unlink()
+    assert find_categories(category_folder.parent) == [category_folder.name]
+    found = read(category_folder)
+    assert len(found.train) == len(expected.train)
+    assert [(s.defect, s.anomalous) for s in found.test] == [("ko", True)] * 2 + [
+        ("good", False)
+    ] * 2
+    assert [s.mask and s.mask.name for s in found.test] == ["000.bmp", "001.bmp", None, None]
 
 
 def test_category_without_ground_truth_has_no_masks(category_folder: Path) -> None:

@@ -1,31 +1,33 @@
 import numpy as np
 import pytest
 
+from reconpatch.detection import anomaly_maps
 from reconpatch.evaluation import evaluate
 from reconpatch.recipe import DetectionSettings
 
-SETTINGS = DetectionSettings(map_sigma=1.0)
 IMAGE_SCORES = np.array([1.0, 2.0, 4.0, 3.0], dtype=np.float32)
 ANOMALOUS = np.array([False, False, True, True])
 
 
 def hot_corners() -> np.ndarray:
-    """Patch scores of which each anomalous image's upper left one is high."""
+    """Maps of which each anomalous image's upper left corner is high."""
     patches = np.ones((4, 4, 4), dtype=np.float32)
     patches[2:, 0, 0] = 9
-    return patches
+    return anomaly_maps(patches, 16, DetectionSettings(map_sigma=1.0))
 
 
 def test_pixels_are_ranked_by_their_maps_in_the_masks_places() -> None:
     masks = np.zeros((4, 16, 16), dtype=np.bool_)
     masks[2:, :4, :4] = True
-    found = evaluate(IMAGE_SCORES, hot_corners(), ANOMALOUS, masks, SETTINGS)
+    found, replicates = evaluate(IMAGE_SCORES, ANOMALOUS, hot_corners(), masks, 0)
     assert found["reasons"] == {}
     assert found["metrics"]["image_auroc"] == 1
     assert found["metrics"]["pixel_auroc"] > 0.99
     # Means 1.5 and 3.5, each with a variance of a quarter.
     assert found["metrics"]["discriminability_index"] == pytest.approx(4)
-    elsewhere = evaluate(IMAGE_SCORES, hot_corners(), ANOMALOUS, masks[:, ::-1], SETTINGS)
+    assert {len(resampled) for resampled in replicates.values()} == {1000}
+    assert replicates["pixel_auroc"].mean() > 0.99
+    elsewhere, _ = evaluate(IMAGE_SCORES, ANOMALOUS, hot_corners(), masks[:, ::-1], 0)
     assert elsewhere["metrics"]["pixel_auroc"] < 0.5
 
 
@@ -35,11 +37,12 @@ def test_pixels_are_ranked_by_their_maps_in_the_masks_places() -> None:
 )
 def test_a_metric_that_cannot_be_had_says_why(masks: np.ndarray | None, reason: str) -> None:
     even = np.array([1.0, 1.0, 2.0, 2.0], dtype=np.float32)
-    found = evaluate(even, hot_corners(), ANOMALOUS, masks, SETTINGS)
+    found, replicates = evaluate(even, ANOMALOUS, hot_corners(), masks, 0)
     assert found["metrics"] == {
         "image_auroc": 1,
         "pixel_auroc": None,
         "discriminability_index": None,
     }
+    assert set(replicates) == {"image_auroc"}
     assert reason in found["reasons"]["pixel_auroc"]
     assert "vary" in found["reasons"]["discriminability_index"]

@@ -10,7 +10,7 @@ from torch import Tensor
 from reconpatch.datasets import Category, Sample
 from reconpatch.errors import InputError
 from reconpatch.features import FeatureStore, extract, load_backbone, patch_features
-from reconpatch.recipe import FeatureSettings
+from reconpatch.recipe import AugmentationSettings, FeatureSettings, PatchSettings
 
 SETTINGS = FeatureSettings(backbone="test_resnet", resize=80, crop=64)
 
@@ -44,10 +44,11 @@ def extracted(
     folder: Path,
     batch_size: int = 16,
     settings: FeatureSettings = SETTINGS,
+    augmentation: AugmentationSettings | None = None,
 ) -> FeatureStore:
     return extract(
         category,
-        settings,
+        PatchSettings(features=settings, augmentation=augmentation),
         folder / "features",
         weights_folder=category.test[0].image.parent / "weights",
         device=torch.device("cpu"),
@@ -80,7 +81,7 @@ def test_a_store_tells_its_masks_images_settings_and_weights(
     assert not store.masks()[0].any()
     assert store.masks()[1].tolist() == [[True] * 32 + [False] * 32] * 64
     assert store.category == category
-    assert FeatureSettings.model_validate(store.story["settings"]) == SETTINGS
+    assert PatchSettings.model_validate(store.story["settings"]).features == SETTINGS
     assert store.story["weights"]["source"] == f"folder {tmp_path / 'weights'}"
 
 
@@ -104,3 +105,19 @@ def test_half_precision_halves_the_files_and_keeps_three_digits(
     half = extracted(category, tmp_path / "half", settings=half_settings).patches("train")
     assert half.nbytes * 2 == whole.nbytes
     np.testing.assert_allclose(half, whole, rtol=1e-3, atol=1e-6)
+
+
+def test_augmented_test_images_leave_the_training_images_alone(
+    category: Category, tmp_path: Path
+) -> None:
+    plain = extracted(category, tmp_path / "plain")
+    changed = AugmentationSettings(brightness=0.5)
+    spared = extracted(category, tmp_path / "spared", augmentation=changed)
+    assert len(spared.patches("train")) == 0
+    assert spared.patches("test").shape == plain.patches("test").shape
+    assert not np.array_equal(spared.patches("test"), plain.patches("test"))
+    both = changed.model_copy(update={"training_images": True})
+    touched = extracted(category, tmp_path / "touched", augmentation=both)
+    assert touched.patches("train").shape == plain.patches("train").shape
+    assert not np.array_equal(touched.patches("train"), plain.patches("train"))
+    assert len({store.story["fingerprint"] for store in (plain, spared, touched)}) == 3

@@ -1,6 +1,8 @@
 """A suite's work against numbers taken by hand, by Snakemake, and from real files."""
 
 import shutil
+from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,20 +10,53 @@ import pytest
 import torch
 from PIL import Image
 
-from reconpatch.datasets import load_category
+from reconpatch.datasets import Source, load_category
 from reconpatch.datasets.demo import render
+from reconpatch.detection.coreset import coreset_memory
 from reconpatch.errors import InputError
 from reconpatch.features import extract
-from reconpatch.planning import count_work, expected_seconds, measure
+from reconpatch.planning import count_images, count_work, expected_seconds, measure
 from reconpatch.planning.costs import overlapped
-from reconpatch.planning.space import feature_bytes, peak_memory, run_bytes
+from reconpatch.planning.plan import measured_parts
+from reconpatch.planning.space import feature_bytes, kept_bytes, peak_memory
 from reconpatch.planning.units import Costs, Line, RecipeCosts
-from reconpatch.planning.workload import Workload
-from reconpatch.run import detect_run, train_run
+from reconpatch.planning.workload import RunWork, Workload
+from reconpatch.recipe import DetectionSettings, PoolingSettings
+from reconpatch.run import measure as measure_batch
+from reconpatch.settings import Settings
 from reconpatch.suite import load_suite
 from tests.test_workflow import planned_jobs, snakemake
 
 ROOT = Path(__file__).parents[2]
+CPU = torch.device("cpu")
+EXPERIMENTS = """
+tables:
+  table1:
+    caption: one representation, one coreset, two shares of it
+    rows: [{name: Detection}]
+    columns:
+      - {name: 1 %}
+      - {name: 10 %, recipe: {detection: {coreset_share: 0.1}}}
+  table2:
+    caption: all else that a run can be
+    rows: categories
+    columns:
+      - {name: ReConPatch}
+      - {name: PatchCore, method: PatchCore}
+      - {name: Half, recipe: {features: {layers: [2], stored_as: float16}}}
+      - {name: Changed, recipe: {augmentation: {}}}
+      - {name: Ensemble, model: pair}
+      - {name: No such model, model: large}
+  table3:
+    caption: times
+    metrics: [inference_ms]
+    rows: [{name: ReConPatch}]
+    columns: [{name: Time}]
+figures:
+  figure1: {caption: an embedding, draws: embedding, of: [{name: R}], along_training: true}
+  figure2: {caption: maps, draws: maps, of: [{name: R}]}
+  figure3: {caption: nothing, draws: maps, of: [{name: R, model: large}]}
+"""
 MADE_UP = """
 title: two categories of MVTec AD, whose images are not here
 datasets:
@@ -32,11 +67,9 @@ keep_features: false
 recipe:
   features: {backbone: efficientnet_lite0}
   representation: {epochs: 3, dimension: 64, projection_dimension: 32}
-table5:
-  - {name: PatchCore, recipe: {representation: null}}
-  - {name: ReConPatch}
-  - {name: The same again}
-  - {name: Half, recipe: {features: {layers: [2], stored_as: float16}}}
+models:
+  single: {label: one}
+  pair: {label: two, members: [{}, {features: {crop: 160}}]}
 """
 TINY = """
 title: a few drawn washers
@@ -46,19 +79,20 @@ datasets:
 seeds: [0]
 keep_features: true
 recipe:
-  features: {backbone: efficientnet_lite0, resize: 64, crop: 64}
-  representation: {epochs: 1, batch_size: 128, dimension: 16, projection_dimension: 8}
-  detection: {coreset_share: 0.1}
-table5:
-  - {name: PatchCore, recipe: {representation: null}}
-  - {name: ReConPatch}
+  features: {backbone: efficientnet_lite0, resize: 96, crop: 64}
+  representation: {epochs: 2, batch_size: 128, dimension: 16, projection_dimension: 8}
+  detection: {coreset_share: 0.2}
+models:
+  single: {label: one}
+  pair: {label: two, members: [{}, {features: {crop: 96}}]}
 """
 
 
-def counted(text: str, folder: Path) -> Workload:
-    path = folder / "suite.yaml"
-    path.write_text(text)
-    return count_work(load_suite(path, folder / "images"), folder / "results")
+def counted(suite: str, folder: Path) -> Workload:
+    path, shown = folder / "suite.yaml", folder / "experiments.yaml"
+    path.write_text(suite)
+    shown.write_text(EXPERIMENTS)
+    return count_work(load_suite(path, folder / "images", shown), folder / "results")
 
 
 @pytest.fixture(scope="module")
@@ -84,62 +118,98 @@ def tiny(tmp_path: Path) -> Workload:
 def test_work_is_what_a_hand_counts(made_up: Workload) -> None:
     assert made_up.jobs == {
         "inspect": 2,
-        "extract": 4,  # two categories, two feature settings
-        "train": 8,
-        "detect": 12,  # two categories, three recipes, two seeds
-        "evaluate": 12,
+        "extract": 8,  # as it is, half, changed, and the ensemble's second member, a category
+        "measure": 4,
+        "time_inference": 1,
+        "figure": 2,
         "report": 1,
     }
-    run = next(r for r in made_up.runs if r.category == "bottle" and r.recipe.representation)
-    work = made_up.work(run)
+    # A category and a seed have two runs in table1, five more in table2.
+    assert len(made_up.runs) == 4 * 7
+    assert len(made_up.works) == 4 * 6
+    assert len(made_up.ensembles) == 4
+    assert len(made_up.members) == 4 * 2
+    assert len(made_up.trainings) == 4 * 3  # 1 %, 10 % and changed share one
+    # Those two shares have one coreset; changed selects again, being of another batch.
+    assert len(made_up.selections) == 4 * 5
+    assert len(made_up.timed) == 2
+    assert made_up.embeddings == {"figure1": 1 + 3}
+    work = made_up.selections[0]
+    assert work.run.category == "bottle"
     assert work.train_patches == 209 * 28 * 28
     assert work.test_patches == 83 * 28 * 28
-    assert (work.patch_dimension, work.dimension) == (40 + 112, 64)
-    assert work.bank == 1638
+    assert (work.patches.dimension, work.dimension) == (40 + 112, 64)
+    assert work.bank == 16385
     assert work.steps == 3 * 160
     assert work.maps == 83
 
 
 def test_memory_is_what_a_hand_counts(made_up: Workload) -> None:
-    patchcore, reconpatch, half = (r for r in made_up.runs[::2] if r.category == "bottle")
-    train, test, block = 209 * 784, 83 * 784, 4 * 2048 * 4096
-    assert peak_memory(made_up, patchcore, on_gpu=False) == (
+    train, test = 209 * 784, 83 * 784
+    of_bottle = [work for work in made_up.works if work.run.category == "bottle"]
+    patchcore = next(work for work in of_bottle if not work.recipe.trained)
+    half = next(work for work in of_bottle if work.recipe.features.stored_as == "float16")
+    assert peak_memory(patchcore, on_gpu=False) == (
         4 * 152 * (train + test),
-        8 * train + 4 * 2048 * (2048 + 152) + block,
+        coreset_memory(train, 152),
     )
-    for run, stored in ((reconpatch, 4 * 152), (half, 2 * 40)):
-        mapped, working = peak_memory(made_up, run, on_gpu=True)
+    pooled = recipe_changed(patchcore, representation=PoolingSettings(dimension=64))
+    for work, stored in ((of_bottle[0], 4 * 152), (half, 2 * 40), (pooled, 4 * 152)):
+        mapped, working = peak_memory(work, on_gpu=False)
         assert mapped == stored * (train + test)
-        assert working == 4 * 64 * train + 8 * train + 4 * 2048 * (2048 + 64) + block
+        assert working == 4 * 64 * train + coreset_memory(train, 64)
+    # Beside half of all vectors, held twice, a selection is small.
+    large = recipe_changed(half, detection=DetectionSettings(coreset_share=0.5))
+    assert peak_memory(large, on_gpu=True).working == 4 * 64 * (train + 2 * (train // 2) + test)
+
+
+def recipe_changed(work: RunWork, **settings: Settings) -> RunWork:
+    return replace(work, recipe=work.recipe.model_copy(update=settings))
 
 
 def test_seconds_are_work_times_cost(made_up: Workload) -> None:
-    ones = RecipeCosts(1.0, 1.0, Line(1.0, 0.0), Line(0.0, 1.0), 1.0)
+    ones = RecipeCosts(1.0, 1.0, Line(1.0, 0.0), Line(0.0, 1.0), 1.0, Line(0.0, 1.0))
+    (dataset,) = made_up.suite.datasets
     costs = Costs(
         light_start=10.0,
         start=100.0,
         started_bytes=0,
+        reporting_start=200.0,
+        umap_start=300.0,
+        embedding=7.0,
         drawing=1.0,
-        inspection={made_up.suite.datasets[0].id: 1.0},
+        inspection={dataset.id: 1.0},
         building=dict.fromkeys(made_up.patches, 1000.0),
-        images={(made_up.suite.datasets[0].id, settings): 1.0 for settings in made_up.patches},
-        recipes={run.recipe: ones for run in made_up.runs},
+        forward=dict.fromkeys(made_up.patches, 5.0),
+        images={(dataset.id, settings): 1.0 for _, _, settings in made_up.extractions},
+        recipes={work.recipe: ones for work in made_up.works},
     )
-    bottle, cable = 209 + 83, 224 + 150
-    detect = 0
-    for train, test in ((209 * 784, 83 * 784), (224 * 784, 150 * 784)):
-        bank = train // 100
-        detect += 6 * ((train + test) + bank + (test + bank) * bank)
-    assert expected_seconds(made_up, costs) == pytest.approx(
-        {
-            "inspect": 2 * 10 + bottle + cable,
-            "extract": 4 * (100 + 1000) + 2 * (bottle + cable),
-            "train": 8 * 100 + 4 * 3 * (209 * 784 // 1024 + 224 * 784 // 1024),
-            "detect": 12 * 100 + detect,
-            "evaluate": 12 * 100 + 6 * (83 + 150),
-            "report": 100,
-        }
-    )
+    parts = dict.fromkeys(("trainings", "coresets", "scorings", "ensembles"), 0)
+    inference = 0
+    for images, tests in ((209, 83), (224, 150)):
+        # At 224 px an image has 784 patches, at 160 px, as the second member has it, 400.
+        n, q, n_160, q_160 = (count * p for p in (784, 400) for count in (images, tests))
+        m, m_160, m_ten = n // 100, n_160 // 100, n // 10
+        parts["trainings"] += 3 * (2 * (n // 1024) + n_160 // 1024)
+        parts["coresets"] += 4 * n + m_ten + 3 * m + n_160 + m_160
+        parts["scorings"] += 4 * (q + (q + m) * m) + q + (q + m_ten) * m_ten
+        parts["scorings"] += q_160 + (q_160 + m_160) * m_160
+        parts["ensembles"] += n + images * (784 + 784) * m
+        parts["ensembles"] += n_160 + images * (400 + 400) * m_160 + (2 + 1) * tests
+        inference += 1000 + 40 * (5 + 1 + 784 + (784 + 784) * m)
+    parts["evaluations"] = 6 * 2 * (83 + 150)
+    measured = measured_parts(made_up, costs)
+    seeds = 2
+    assert {part: seconds / seeds for part, (_, seconds) in measured.items()} == parts
+    trained, tested = 209 + 224, 83 + 150
+    assert expected_seconds(made_up, costs) == {
+        "inspect": 2 * 10 + trained + tested,
+        "extract": 8 * (100 + 1000) + 3 * trained + 4 * tested,
+        "measure": 4 * 100 + seeds * sum(parts.values()),
+        "time_inference": 100 + inference,
+        "figure": 2 * 200 + 300 + 4 * 7 + 2 * tested,
+        "report": 200,
+    }
 
 
 def test_jobs_are_those_that_snakemake_plans(tmp_path: Path) -> None:
@@ -147,53 +217,76 @@ def test_jobs_are_those_that_snakemake_plans(tmp_path: Path) -> None:
         shutil.copytree(ROOT / part, tmp_path / part)
     for part in ("Snakefile", "environment.yml"):
         shutil.copy(ROOT / part, tmp_path / part)
-    suite = load_suite(tmp_path / "config" / "suites" / "demo.yaml", tmp_path)
+    config = tmp_path / "config"
+    suite = load_suite(config / "suites" / "demo.yaml", tmp_path, config / "experiments.yaml")
     planned = planned_jobs(snakemake(tmp_path, "--dry-run", "--config", "suite=demo"))
     del planned["all"], planned["total"]
     assert count_work(suite, tmp_path / "results").jobs == planned
 
 
 def test_bytes_are_those_of_real_files(tiny: Workload, tmp_path: Path) -> None:
-    (extraction,) = tiny.extractions
     (dataset,) = tiny.suite.datasets
-    features = tmp_path / "features"
-    cpu = torch.device("cpu")
-    category = load_category(dataset.source, extraction.category)
-    weights = tmp_path / "weights"
-    extract(category, extraction.settings, features, weights_folder=weights, device=cpu, threads=1)
-    size = {path.name: path.stat().st_size for path in features.iterdir()}
-    planned = feature_bytes(tiny, extraction)
+    results = tmp_path / "results"
     header = 128
-    assert planned["patch features"] == size["train.npy"] + size["test.npy"] - 2 * header
-    assert planned["masks"] == size["masks.npy"] - header
-    for run in tiny.runs:
-        folder = tmp_path / run.recipe.method
-        folder.mkdir()
-        if run.recipe.representation:
-            train_run(features, run.recipe, run.seed, folder, cpu)
-        detect_run(features, run.recipe, run.seed, folder, cpu)
-        planned = run_bytes(tiny, run)
-        for kind, name in [
-            ("memory banks", "memory_bank.safetensors"),
-            ("representations", "representation.safetensors"),
-        ]:
-            real = (folder / name).stat().st_size if (folder / name).exists() else 0
-            assert real - 400 < planned[kind] <= real, kind  # what is over is the file's header
-        with np.load(folder / "patch_scores.npz") as archive:
-            assert planned["patch scores"] == archive["patch_scores"].nbytes
+    for extraction in tiny.extractions:
+        folder = results / "features" / dataset.id / "washer" / extraction.settings.key
+        extract(
+            load_category(dataset.source, "washer"),
+            extraction.settings,
+            folder,
+            weights_folder=tmp_path / "weights",
+            device=CPU,
+            threads=1,
+        )
+        size = {path.name: path.stat().st_size - header for path in folder.glob("*.npy")}
+        planned = feature_bytes(tiny, extraction)
+        assert planned["patch features"] == size["train.npy"] + size["test.npy"]
+        assert planned["masks"] == size["masks.npy"]
+    for batch in tiny.batches:
+        measure_batch(batch, results, CPU)
+    real: Counter[str] = Counter()
+    for kind, pattern in [
+        ("representations", "representations/**/*.safetensors"),
+        ("memory banks", "runs/**/memory_bank.safetensors"),
+    ]:
+        for path in results.glob(pattern):
+            # Eight bytes say how long the header is that follows.
+            told = path.read_bytes()[:8]
+            real[kind] += path.stat().st_size - 8 - int.from_bytes(told, "little")
+    for kind, name in [
+        ("patch scores", "patch_scores.npz"),
+        ("training scores", "training_scores.npz"),
+        ("replicates", "replicates.npz"),
+    ]:
+        for path in results.glob(f"runs/**/{name}"):
+            with np.load(path) as archive:
+                arrays = [array for entry, array in archive.items() if entry != "images"]
+            real[kind] += sum(array.nbytes for array in arrays)
+    assert kept_bytes(tiny) == real
 
 
 def test_every_unit_is_measured(tiny: Workload, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("reconpatch.planning.costs.ENOUGH", 0.0)
     monkeypatch.setattr("reconpatch.planning.costs.PRODUCTS", 0.0)
     monkeypatch.setattr("reconpatch.planning.costs._start", lambda code: (1.0, "512"))
+    monkeypatch.setattr("reconpatch.planning.costs._embedding", lambda: (30.0, 5.0))
     said: list[str] = []
-    costs = measure(tiny, torch.device("cpu"), 1, said.append)
+    costs = measure(tiny, CPU, 1, said.append)
     assert {rule for rule, seconds in expected_seconds(tiny, costs).items() if seconds > 0} == set(
         tiny.jobs
     )
+    assert all(seconds > 0 for _, seconds in measured_parts(tiny, costs).values())
     assert costs.started_bytes == 512 * 2**20
     assert any("efficientnet_lite0" in what for what in said)
+
+
+@pytest.mark.parametrize(
+    ("category", "train", "test"), [("01", 400, 70), ("02", 399, 230), ("03", 1000, 441)]
+)
+def test_btad_is_counted_without_its_images(category: str, train: int, test: int) -> None:
+    source = Source(layout="mvtec", dataset="btad", root=Path("nowhere"))
+    images = count_images(source, category, Path("nowhere"))
+    assert (images.train, images.test, images.origin) == (train, test, "published")
 
 
 @pytest.mark.parametrize(
@@ -202,7 +295,7 @@ def test_every_unit_is_measured(tiny: Workload, monkeypatch: pytest.MonkeyPatch)
         ("[bottle, cable]", "found", "images is not a folder"),
         ("[bottle, cable]", "[bottel]", "bottel is not a folder"),
         ("efficientnet_lite0", "efficientnet_lite77", "efficientnet_lite77 is neither a preset"),
-        ("layers: [2]", "layers: [9]", "none at .1024."),
+        ("crop: 160", "layers: [9]", "none at .1024."),
     ],
 )
 def test_a_suite_that_cannot_be_counted_says_why(

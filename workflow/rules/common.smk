@@ -1,10 +1,12 @@
 import sys
+from hashlib import sha256
 from pathlib import Path
 from shlex import quote
 
 from snakemake.exceptions import WorkflowError
 
 from reconpatch.errors import InputError
+from reconpatch.grid import batches, panels, runs_of, summary, timed_runs
 from reconpatch.source_hash import source_hash
 from reconpatch.suite import load_suite
 
@@ -17,31 +19,41 @@ if unknown := set(config) - KNOWN:
         f"config has no {', '.join(sorted(unknown))}; it has {', '.join(sorted(KNOWN))}."
     )
 
-SUITE_FILE = Path("config/suites") / f"{config['suite']}.yaml"
+SUITE_FILE = f"config/suites/{config['suite']}.yaml"
+EXPERIMENTS = "config/experiments.yaml"
 try:
-    SUITE = load_suite(SUITE_FILE, Path(config["data_root"]))
+    SUITE = load_suite(Path(SUITE_FILE), Path(config["data_root"]), Path(EXPERIMENTS))
     SUITE.check_data()
-    RUNS = SUITE.runs()
+    BATCHES = {batch.id: batch for batch in batches(SUITE)}
+    TIMED = timed_runs(SUITE)
+    FIGURES = [name for name in SUITE.experiments.figures if panels(SUITE, name)]
+    # Snakemake itself knows only later that a run is dry.
+    if {"-n", "-np", "--dry-run", "--dryrun"} & set(sys.argv):
+        print(summary(SUITE), file=sys.stderr)
 except InputError as error:
     raise WorkflowError(str(error))
 
 SOURCES = {dataset.id: dataset.source for dataset in SUITE.datasets}
-RECIPES = {run.recipe.key: run.recipe for run in RUNS}
-FEATURES = {recipe.features.key: recipe for recipe in RECIPES.values()}
+PATCH_SETTINGS = {p.key: p for batch in BATCHES.values() for p in batch.patches}
+OWNERS = {run: batch.id for batch in BATCHES.values() for run in batch.runs}
 
-# Jobs that can use a GPU ask for one where the device may be one, so that two never share it.
-GPUS = 0 if config["device"] == "cpu" else 1
+# Jobs that can use a GPU ask for one, so that two never share it. Where this machine has none, auto
+# asks for none; a cluster whose nodes alone have GPUs is told device=cuda.
+ON_CPU = config["device"] == "cpu" or (
+    config["device"] == "auto" and not Path("/dev/nvidiactl").exists()
+)
+GPUS = 0 if ON_CPU else 1
 
 DATA = "results/data/{dataset}/{category}"
-PATCHES = "results/features/{dataset}/{category}/{features}"
-RUN = "results/runs/{dataset}/{category}/{recipe}/{seed}"
+PATCHES = "results/features/{dataset}/{category}/{patches}"
+BATCH = "results/batches/{dataset}/{category}/{experiment}"
 
 
 wildcard_constraints:
     dataset="|".join(SOURCES),
-    features="[0-9a-f]{12}",
-    recipe="[0-9a-f]{12}",
-    seed=r"\d+",
+    patches="[0-9a-f]{12}",
+    experiment=r"(table|figure)\w+",
+    figure=r"figure\w+",
 
 
 def category_folders(wildcards):
@@ -65,20 +77,51 @@ def kept(path):
     return path if SUITE.keep_features else temp(path)
 
 
-def patches(wildcards):
-    """The features that a run reads."""
-    folder = PATCHES.format(
-        features=RECIPES[wildcards.recipe].features.key, **wildcards
-    )
-    return {
-        "train": f"{folder}/train.npy",
-        "test": f"{folder}/test.npy",
-        "masks": f"{folder}/masks.npy",
-        "features": f"{folder}/features.json",
+def stored(dataset, category, settings):
+    """The files of some patch features."""
+    folder = PATCHES.format(dataset=dataset, category=category, patches=settings.key)
+    return [
+        f"{folder}/{name}"
+        for name in ("train.npy", "test.npy", "masks.npy", "features.json")
+    ]
+
+
+def batch_of(wildcards):
+    return BATCHES["{dataset}/{category}/{experiment}".format(**wildcards)]
+
+
+def batch_inputs(wildcards):
+    """The patch features that a batch reads, and the batches that it goes on from."""
+    batch = batch_of(wildcards)
+    place = (batch.dataset, batch.category)
+    files = [file for p in batch.patches for file in stored(*place, p)]
+    return files + [
+        BATCH.format(
+            dataset=batch.dataset, category=batch.category, experiment=experiment
+        )
+        + ".json"
+        for experiment in batch.after
+    ]
+
+
+def run_names(runs):
+    """What makes a job stale when it is to measure or show other runs."""
+    return sha256(" ".join(sorted(run.id for run in runs)).encode()).hexdigest()[:12]
+
+
+def measured(runs):
+    """The files that say that runs are measured."""
+    return sorted({f"results/batches/{OWNERS[run]}.json" for run in runs})
+
+
+def figure_inputs(wildcards):
+    """The runs that a figure draws, and the patch features if it embeds them."""
+    runs = runs_of(SUITE, wildcards.figure)
+    embeds = SUITE.experiments.figures[wildcards.figure].draws == "embedding"
+    features = {
+        file
+        for run in runs
+        for file in stored(run.dataset, run.category, run.recipe.train_patches)
+        if embeds
     }
-
-
-def representation(wildcards):
-    """What is trained before detection: nothing for PatchCore."""
-    trained = RECIPES[wildcards.recipe].representation
-    return [f"{RUN}/training.json".format(**wildcards)] if trained else []
+    return measured(runs) + sorted(features)

@@ -4,24 +4,23 @@ rule extract:
     output:
         train=kept(f"{PATCHES}/train.npy"),
         test=kept(f"{PATCHES}/test.npy"),
-        masks=kept(f"{PATCHES}/masks.npy"),
+        # Small, and figures go on wanting them.
+        masks=f"{PATCHES}/masks.npy",
         category=f"{PATCHES}/category.json",
         story=f"{PATCHES}/features.json",
     log:
-        "logs/{dataset}/{category}/extract-{features}.log",
+        "logs/{dataset}/{category}/extract-{patches}.log",
     conda:
         "../../environment.yml"
     threads: config["threads"]
     resources:
         gpu=GPUS,
     params:
-        recipe=lambda wildcards: FEATURES[wildcards.features].model_dump_json(
-            include={"features"}
-        ),
+        patches=lambda wildcards: PATCH_SETTINGS[wildcards.patches].model_dump_json(),
         weights=config["weights_folder"],
         device=config["device"],
         code=source_hash("features"),
     shell:
-        "reconpatch extract --category {input} --recipe {params.recipe:q} --weights {params.weights:q}"
+        "reconpatch extract --category {input} --patches {params.patches:q} --weights {params.weights:q}"
         " --device {params.device} --threads {threads} --output $(dirname {output.story})"
         " 2>&1 | tee {log}"

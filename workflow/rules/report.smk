@@ -1,17 +1,44 @@
+rule figure:
+    input:
+        figure_inputs,
+    output:
+        multiext(f"reports/{SUITE.name}/figures/{{figure}}", ".svg", ".png"),
+    log:
+        f"logs/{SUITE.name}-{{figure}}.log",
+    conda:
+        "../../environment.yml"
+    params:
+        data_root=config["data_root"],
+        runs=lambda wildcards: run_names(runs_of(SUITE, wildcards.figure)),
+        code=source_hash("reporting"),
+    shell:
+        f"reconpatch figure --suite {SUITE.name}"
+        " --name {wildcards.figure} --data-root {params.data_root:q} 2>&1 | tee {log}"
+
+
 rule report:
     input:
-        runs=[f"results/runs/{run.id}/metrics.json" for run in RUNS],
-        suite=str(SUITE_FILE),
-        published="config/published/table5.csv",
+        batches=[f"results/batches/{batch}.json" for batch in BATCHES],
+        timed=rules.time_inference.output,
+        figures=[f"reports/{SUITE.name}/figures/{name}.png" for name in FIGURES],
+        suite=SUITE_FILE,
+        experiments=EXPERIMENTS,
+        published=[
+            f"config/published/{table}.csv" for table in SUITE.experiments.tables
+        ],
     output:
         page=f"reports/{SUITE.name}/report.html",
-        tables=multiext(f"reports/{SUITE.name}/tables/table5", ".csv", ".md", ".tex"),
+        tables=[
+            f"reports/{SUITE.name}/tables/{table}.{form}"
+            for table in SUITE.experiments.tables
+            for form in ("csv", "md", "tex")
+        ],
     log:
-        f"logs/report-{SUITE.name}.log",
+        f"logs/{SUITE.name}-report.log",
     conda:
         "../../environment.yml"
     params:
         data_root=config["data_root"],
         code=source_hash("reporting"),
     shell:
-        "reconpatch report {input.suite} --data-root {params.data_root:q} 2>&1 | tee {log}"
+        f"reconpatch report --suite {SUITE.name} --data-root {{params.data_root:q}} 2>&1 | tee {{log}}"

@@ -1,12 +1,10 @@
-rule train:
+rule measure:
     input:
-        unpack(patches),
+        batch_inputs,
     output:
-        network=f"{RUN}/representation.safetensors",
-        history=f"{RUN}/training.parquet",
-        story=f"{RUN}/training.json",
+        f"{BATCH}.json",
     log:
-        "logs/{dataset}/{category}/train-{recipe}-{seed}.log",
+        "logs/{dataset}/{category}/{experiment}.log",
     # Features that are here are used up before more are made: they may be many gigabytes.
     priority: 30
     conda:
@@ -15,58 +13,37 @@ rule train:
     resources:
         gpu=GPUS,
     params:
-        recipe=lambda wildcards: RECIPES[wildcards.recipe].model_dump_json(),
+        data_root=config["data_root"],
         device=config["device"],
-        code=source_hash("representation"),
+        runs=lambda wildcards: run_names(batch_of(wildcards).runs),
+        code=source_hash("evaluation"),
     shell:
-        "reconpatch train --features $(dirname {input.features}) --recipe {params.recipe:q}"
-        " --seed {wildcards.seed} --device {params.device} --threads {threads}"
-        " --output $(dirname {output.story}) 2>&1 | tee {log}"
+        f"reconpatch measure --suite {SUITE.name}"
+        " --experiment {wildcards.experiment} --dataset {wildcards.dataset}"
+        " --category {wildcards.category:q} --data-root {params.data_root:q}"
+        " --device {params.device} --threads {threads} 2>&1 | tee {log}"
 
 
-rule detect:
+rule time_inference:
     input:
-        unpack(patches),
-        representation=representation,
+        measured(TIMED),
     output:
-        bank=f"{RUN}/memory_bank.safetensors",
-        scores=f"{RUN}/scores.parquet",
-        patch_scores=f"{RUN}/patch_scores.npz",
-        story=f"{RUN}/detection.json",
+        [f"results/runs/{run.id}/inference.json" for run in TIMED],
     log:
-        "logs/{dataset}/{category}/detect-{recipe}-{seed}.log",
-    priority: 40
+        f"logs/time-inference-{SUITE.name}.log",
     conda:
         "../../environment.yml"
-    threads: config["threads"]
+    # Nothing else runs beside it, as that would count.
+    threads: workflow.cores
     resources:
         gpu=GPUS,
     params:
-        recipe=lambda wildcards: RECIPES[wildcards.recipe].model_dump_json(),
+        data_root=config["data_root"],
+        weights=config["weights_folder"],
         device=config["device"],
-        code=source_hash("detection"),
-    shell:
-        "reconpatch detect --features $(dirname {input.features}) --recipe {params.recipe:q}"
-        " --seed {wildcards.seed} --device {params.device} --threads {threads}"
-        " --output $(dirname {output.story}) 2>&1 | tee {log}"
-
-
-rule evaluate:
-    input:
-        unpack(patches),
-        scores=f"{RUN}/scores.parquet",
-        patch_scores=f"{RUN}/patch_scores.npz",
-        detection=f"{RUN}/detection.json",
-    output:
-        f"{RUN}/metrics.json",
-    log:
-        "logs/{dataset}/{category}/evaluate-{recipe}-{seed}.log",
-    priority: 50
-    conda:
-        "../../environment.yml"
-    params:
-        recipe=lambda wildcards: RECIPES[wildcards.recipe].model_dump_json(),
+        threads=config["threads"],
         code=source_hash("evaluation"),
     shell:
-        "reconpatch evaluate --features $(dirname {input.features}) --recipe {params.recipe:q}"
-        " --seed {wildcards.seed} --output $(dirname {output}) 2>&1 | tee {log}"
+        f"reconpatch time-inference --suite {SUITE.name}"
+        " --data-root {params.data_root:q} --weights {params.weights:q}"
+        " --device {params.device} --threads {params.threads} 2>&1 | tee {log}"

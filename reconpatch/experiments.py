@@ -1,0 +1,156 @@
+"""Experiments: every table and figure of the paper as a grid over recipes, read from one YAML file.
+
+A table's cell is where a row meets a column. Its recipe is the suite's own, changed in turn by the
+model, the method, the experiment, the column and the row that the cell stands under; each says only
+what it changes. Nothing here knows a suite: a model is a name (``single``, ``large``) that each
+suite fills.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+import yaml
+from pydantic import Field, TypeAdapter, ValidationError, model_validator
+
+from reconpatch.datasets import Kind
+from reconpatch.errors import InputError
+from reconpatch.settings import Settings, readable
+
+Metric = Literal["image_auroc", "pixel_auroc", "inference_ms"]
+Method = Literal["PatchCore", "ReConPatch"]
+Changes = dict[str, Any]
+
+
+class Entry(Settings):
+    """A row or a column: its name, and what it changes.
+
+    Attributes:
+        name: what it is called; ``{model}`` stands for the suite's label of that model.
+        published: its name in the paper's table, where that differs.
+        metrics: what its cells show, where the experiment says otherwise.
+        kind: only categories of this kind.
+        method: the method that its cells run.
+        model: the model that its cells run.
+        recipe: what is changed in the recipe.
+        difference: the names of two others of the same side; its cells are the first less the
+            second.
+    """
+
+    name: str
+    published: str | None = None
+    metrics: tuple[Metric, ...] | None = None
+    kind: Kind | None = None
+    method: Method | None = None
+    model: str | None = None
+    recipe: Changes = Field(default_factory=dict)
+    difference: tuple[str, str] | None = None
+
+    @property
+    def paper_name(self) -> str:
+        """What the paper calls it."""
+        return self.published or self.name
+
+
+class Experiment(Settings):
+    """A table of the paper.
+
+    Attributes:
+        caption: what it shows.
+        stands_for: which of the paper's data sets it is about.
+        metrics: what a cell shows unless its row or column says otherwise.
+        method: the method, likewise.
+        model: the model, likewise.
+        recipe: what all cells change.
+        rows: the rows; ``categories`` is one for each, with the means over them.
+        columns: the columns.
+    """
+
+    caption: str
+    stands_for: str = "MVTec AD"
+    metrics: Annotated[tuple[Metric, ...], Field(min_length=1)] = ("image_auroc",)
+    method: Method = "ReConPatch"
+    model: str = "single"
+    recipe: Changes = Field(default_factory=dict)
+    rows: Literal["categories"] | Annotated[tuple[Entry, ...], Field(min_length=1)]
+    columns: Annotated[tuple[Entry, ...], Field(min_length=1)]
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        for side in (self.columns, () if self.rows == "categories" else self.rows):
+            _check_side(side, self.metrics)
+        return self
+
+
+def _check_side(side: Sequence[Entry], metrics: tuple[Metric, ...]) -> None:
+    names = {entry.name for entry in side}
+    filled = [(entry.name, metric) for entry in side for metric in entry.metrics or metrics]
+    if twice := sorted({cell for cell in filled if filled.count(cell) > 1}):
+        raise ValueError(f"{twice[0][0]!r} is filled twice with {twice[0][1]}; name each once")
+    for entry in side:
+        if unknown := set(entry.difference or ()) - names:
+            raise ValueError(
+                f"{entry.name!r} is a difference of {sorted(unknown)[0]!r}, which is not there"
+            )
+
+
+class Figure(Settings):
+    """A figure of the paper: a kind of drawing, and the runs that it draws.
+
+    Attributes:
+        caption: what it shows.
+        draws: the kind of drawing.
+        stands_for: which of the paper's data sets it is about.
+        of: the runs that it draws, each with its name.
+        categories: the paper's choice among the data set's; where none of them is there, all.
+        along_training: whether it also shows the last of its runs as it was trained.
+    """
+
+    caption: str
+    draws: Literal["embedding", "histogram", "maps", "memory"]
+    stands_for: str = "MVTec AD"
+    method: Method = "ReConPatch"
+    model: str = "single"
+    of: Annotated[tuple[Entry, ...], Field(min_length=1)]
+    categories: tuple[str, ...] = ()
+    along_training: bool = False
+
+
+class Experiments(Settings):
+    """All tables and figures, in the paper's order."""
+
+    tables: dict[str, Experiment]
+    figures: dict[str, Figure]
+
+
+def load_experiments(path: Path) -> Experiments:
+    """Return the tables and figures of a YAML file.
+
+    Raises:
+        InputError: no such file, or it holds unknown names or impossible values.
+    """
+    if not path.is_file():
+        raise InputError(f"{path} is missing; it says what the tables and figures show.")
+    try:
+        return TypeAdapter(Experiments).validate_python(yaml.safe_load(path.read_text()))
+    except yaml.YAMLError as error:
+        raise InputError(f"{path} is not YAML: {error}") from None
+    except ValidationError as error:
+        raise InputError(f"{path} does not describe experiments: {readable(error)}") from None
+
+
+def changed(recipe: Changes, *changes: Changes) -> Changes:
+    """Return a recipe with changes merged into it, in turn.
+
+    A representation of another ``kind`` replaces the whole one: its settings are others.
+    """
+    for change in changes:
+        merged = dict(recipe)
+        for name, value in change.items():
+            before = merged.get(name)
+            if isinstance(value, dict) and isinstance(before, dict):
+                kind = before.get("kind", "trained")
+                value = changed(before, value) if value.get("kind", kind) == kind else value
+            merged[name] = value
+        recipe = merged
+    return recipe

@@ -1,0 +1,195 @@
+"""What the tables ask for: cells, recipes, unique runs, batches."""
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from reconpatch.errors import InputError
+from reconpatch.experiments import changed, load_experiments
+from reconpatch.grid import Cell, batches, cells, panels, runs_of, timed_runs
+from reconpatch.recipe import Ensemble, Recipe
+from reconpatch.suite import Suite, load_suite
+
+CONFIG = Path(__file__).parents[1] / "config"
+EXPERIMENTS = CONFIG / "experiments.yaml"
+
+
+@pytest.fixture(scope="module")
+def paper() -> Suite:
+    return load_suite(CONFIG / "suites" / "paper.yaml", Path("data"), EXPERIMENTS)
+
+
+@pytest.fixture(scope="module")
+def demo() -> Suite:
+    return load_suite(CONFIG / "suites" / "demo.yaml", Path("data"), EXPERIMENTS)
+
+
+def recipe_at(suite: Suite, table: str, row: str, column: str, metric: str = "image_auroc") -> Cell:
+    (found,) = (
+        cell for cell in cells(suite, table) if (*cell.paper, cell.metric) == (row, column, metric)
+    )
+    return found
+
+
+def test_every_row_and_column_is_one_of_the_papers(paper: Suite) -> None:
+    """So that no figure of the paper is left without its place by a misspelt name."""
+    for table in paper.experiments.tables:
+        printed = pd.read_csv(CONFIG / "published" / f"{table}.csv", dtype=str)
+        known = set(zip(printed["row"], printed["column"], printed["metric"], strict=True))
+        asked = {(*cell.paper, cell.metric) for cell in cells(paper, table)}
+        assert asked <= known, table
+
+
+def test_thirteen_tables_and_nine_figures_are_there(demo: Suite) -> None:
+    numbers = [*"1234567", "S1", "S2", "S3", "S4", "S5", "S6"]
+    assert list(demo.experiments.tables) == [f"table{number}" for number in numbers]
+    figures = ["3", "4", "5", "S1", "S2", "S3", "S4"]
+    assert list(demo.experiments.figures) == [f"figure{number}" for number in figures]
+    assert all(panels(demo, figure) for figure in demo.experiments.figures)
+    assert all(cell.recipe for table in demo.experiments.tables for cell in cells(demo, table))
+
+
+def test_the_papers_default_is_one_run_in_all_the_tables_that_show_it(paper: Suite) -> None:
+    shown = [
+        ("table2", "ReConPatch", "512"),
+        ("table3", "p = 3, layers 2+3", "Detection"),
+        ("table4", "ReConPatch, w/o Aug.", "Average"),
+        ("table5", "Average", "Ours (WRN-50, 224)"),
+        ("tableS1", "Detection", "5"),
+        ("tableS2", "Detection", "1"),
+        ("tableS3", "Detection", "0.5"),
+        ("tableS4", "Detection", "w/ Proj. Layer"),
+        ("tableS5", "Average", "ReConPatch, w/o Aug."),
+    ]
+    recipes = {recipe_at(paper, *place).recipe for place in shown}
+    assert len(recipes) == 1
+    (default,) = recipes
+    assert isinstance(default, Recipe)
+    assert default.trained
+    assert (default.trained.dimension, default.trained.k, default.trained.epochs) == (512, 5, 120)
+
+
+def test_settings_of_the_papers_models_arrive_in_their_cells(paper: Suite) -> None:
+    large = recipe_at(paper, "table5", "bottle", "Ours (WRN-101, 480)").recipe
+    assert isinstance(large, Recipe)
+    assert large.trained
+    assert (large.features.backbone, large.features.crop) == ("wide_resnet101_2", 480)
+    assert (large.features.patch_size, large.trained.learning_rate) == (5, 1e-6)
+    pixel = recipe_at(paper, "table5", "bottle", "Ours (WRN-50, 224)", "pixel_auroc").recipe
+    assert isinstance(pixel, Recipe)
+    assert (pixel.features.layers, pixel.features.patch_size) == ((1, 2, 3), 5)
+    small = recipe_at(paper, "table6", "Detection", "PatchCore (320)").recipe
+    assert isinstance(small, Ensemble)
+    assert [member.method for member in small.members] == ["PatchCore"] * 3
+    assert {member.representation.dimension for member in small.members} == {384}
+    assert len({member.features.backbone for member in small.members}) == 3
+
+
+def test_a_difference_is_taken_between_the_cells_that_it_names(paper: Suite) -> None:
+    drop = recipe_at(paper, "table4", "PatchCore, Diff.", "Object")
+    before = recipe_at(paper, "table4", "PatchCore, w/o Aug.", "Object")
+    after = recipe_at(paper, "table4", "PatchCore, w/ Aug.", "Object")
+    assert (drop.recipe, drop.less) == (before.recipe, after.recipe)
+    assert before.recipe != after.recipe
+    assert {place.kind for place in drop.places} == {"object"}
+    assert len(drop.places) == 10
+
+
+def test_unique_runs_are_less_than_half_of_what_the_cells_ask_for(paper: Suite) -> None:
+    of_cells = sum(
+        len(cell.places) * (1 + bool(cell.less))
+        for table in paper.experiments.tables
+        for cell in cells(paper, table)
+    )
+    unique = {run for table in paper.experiments.tables for run in runs_of(paper, table)}
+    assert len(unique) < of_cells / 2
+
+
+def test_each_unique_run_has_one_batch_and_what_it_needs_comes_before(demo: Suite) -> None:
+    work = batches(demo)
+    runs = [run for batch in work for run in batch.runs]
+    everything = (*demo.experiments.tables, *demo.experiments.figures)
+    assert len(runs) == len(set(runs))
+    assert set(runs) == {run for name in everything for run in runs_of(demo, name)}
+    done: set[str] = set()
+    trained: dict[tuple[str, str], str] = {}
+    for batch in work:
+        place = f"{batch.dataset}/{batch.category}"
+        ready = {batch.id, *(f"{place}/{experiment}" for experiment in batch.after)}
+        assert ready - {batch.id} <= done
+        owner = {run: b.id for b in work for run in b.runs}
+        for run in batch.runs:
+            assert {owner[member] for member in run.members} <= ready
+            if run.representation:
+                assert trained.setdefault((place, run.representation), batch.id) in ready
+        done.add(batch.id)
+
+
+def test_only_the_first_seed_is_timed(paper: Suite) -> None:
+    twice = paper.model_copy(update={"seeds": (3, 4)})
+    assert {run.seed for run in timed_runs(twice)} == {3}
+    assert len(timed_runs(twice)) == 2 * 15
+
+
+def test_what_a_suite_cannot_measure_says_why() -> None:
+    elpv = load_suite(CONFIG / "suites" / "elpv.yaml", Path("data"), EXPERIMENTS)
+    reasons = {
+        table: {cell.reason for cell in cells(elpv, table)}
+        for table in ("table4", "table6", "table7")
+    }
+    assert "the suite has no object category" in reasons["table4"]
+    assert reasons["table6"] == {
+        "the suite has no model ensemble_480",
+        "the suite has no model ensemble_320",
+    }
+    assert reasons["table7"] == {"the suite has no data set that stands for BTAD"}
+
+
+def test_a_representation_of_another_kind_is_replaced_whole() -> None:
+    base = {"representation": {"epochs": 3, "dimension": 8}, "features": {"crop": 1}}
+    pooling = {"representation": {"kind": "pooling"}}
+    assert changed(base, pooling, {"representation": {"dimension": 4}}) == {
+        "representation": {"kind": "pooling", "dimension": 4},
+        "features": {"crop": 1},
+    }
+    assert changed(base, {"representation": {"epochs": 5}})["representation"] == {
+        "epochs": 5,
+        "dimension": 8,
+    }
+    again = {"representation": {"kind": "trained", "epochs": 5}}
+    assert changed(base, pooling, again)["representation"] == again["representation"]
+
+
+WHOLE = """
+tables:
+  one:
+    caption: a table
+    rows: categories
+    columns:
+      - {name: a}
+      - {name: b, recipe: {features: {patch_size: 5}}}
+figures: {}
+"""
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "complaint"),
+    [
+        ("caption:", "captoin:", "tables.one.captoin: Extra inputs"),
+        ("rows: categories", "rows: classes", "tables.one.rows"),
+        ("{name: a}", "{name: b}", "'b' is filled twice with image_auroc"),
+        ("{name: a}", "{name: a, difference: [b, c]}", "difference of 'c', which is not there"),
+        ("{name: a}", "{name: a, metrics: [auroc]}", "columns.0.metrics.0"),
+        ("tables:", "tables: [", "is not YAML"),
+    ],
+)
+def test_mistakes_are_named_with_their_place(
+    tmp_path: Path, old: str, new: str, complaint: str
+) -> None:
+    path = tmp_path / "experiments.yaml"
+    path.write_text(WHOLE)
+    assert list(load_experiments(path).tables) == ["one"]
+    path.write_text(WHOLE.replace(old, new))
+    with pytest.raises(InputError, match=complaint):
+        load_experiments(path)
