@@ -191,7 +191,7 @@ def show(
 def _suite(name: str, data_root: Path, config: Path) -> "Suite":
     from reconpatch.suite import load_suite
 
-    return load_suite(config / "suites" / f"{name}.yaml", data_root, config / "experiments.yaml")
+    return load_suite(config / "suites" / f"{name}.yaml", data_root, config)
 
 
 def main() -> None:

@@ -64,6 +64,7 @@ class Experiment(Settings):
         recipe: what all cells change.
         rows: the rows; ``categories`` is one for each, with the means over them.
         columns: the columns.
+        ranked: whether a last row gives each column's mean rank.
     """
 
     caption: str
@@ -74,6 +75,7 @@ class Experiment(Settings):
     recipe: Changes = Field(default_factory=dict)
     rows: Literal["categories"] | Annotated[tuple[Entry, ...], Field(min_length=1)]
     columns: Annotated[tuple[Entry, ...], Field(min_length=1)]
+    ranked: bool = False
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -116,11 +118,14 @@ class Figure(Settings):
     along_training: bool = False
 
 
-class Experiments(Settings):
-    """All tables and figures, in the paper's order."""
+Name = Annotated[str, Field(pattern=r"^[a-z]+S?\d+$")]
 
-    tables: dict[str, Experiment]
-    figures: dict[str, Figure]
+
+class Experiments(Settings):
+    """All tables and figures by names such as ``table5`` and ``figureS1``, in the paper's order."""
+
+    tables: dict[Name, Experiment]
+    figures: dict[Name, Figure]
 
 
 def load_experiments(path: Path) -> Experiments:

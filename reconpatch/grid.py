@@ -42,11 +42,11 @@ class Run:
 
     @property
     def representation(self) -> str | None:
-        """What names the representation that it uses below its category; None without training."""
-        if isinstance(self.recipe, Ensemble) or not self.recipe.trained:
+        """What names the layer f that it uses below its category; None where there is none."""
+        if isinstance(self.recipe, Ensemble) or self.recipe.pooled:
             return None
         key = hashlib.sha256(
-            f"{self.recipe.train_patches.key} {self.recipe.trained.key}".encode()
+            f"{self.recipe.train_patches.key} {self.recipe.representation.key}".encode()
         ).hexdigest()[:12]
         return f"{key}/{self.seed}"
 
@@ -103,7 +103,7 @@ def _rows(
     for kind in (*KINDS, None):
         of_kind = tuple(place for place in places if place.kind == kind)
         for place in of_kind:
-            yield Entry(name=place.category), (place,)
+            yield Entry(name=place.name), (place,)
         if kind and of_kind:
             yield Entry(name=KINDS[kind]), of_kind
     yield Entry(name=AVERAGE), places

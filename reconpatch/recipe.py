@@ -71,6 +71,7 @@ class FeatureSettings(Settings):
     layer_dimension: Count | None = None
     target_dimension: Count | None = None
     border: Literal["zeros", "inside"] = "zeros"
+    scaling: Literal["none", "unit_norm"] = "none"
     stored_as: Literal["float32", "float16"] = "float32"
 
     @model_validator(mode="after")
@@ -101,15 +102,30 @@ class PoolingSettings(Settings):
     dimension: Count | None = None
 
 
+class LinearMapSettings(Settings):
+    """A linear map in closed form, to compare the trained one with; none of the paper's."""
+
+    kind: Literal[
+        "random_projection",
+        "principal_components",
+        "whitened_components",
+        "neighbour_discriminant",
+    ]
+    dimension: Count
+    neighbours: Count = 5
+
+
 class RepresentationSettings(Settings):
     """Training of f and g (Eqs. 1-8)."""
 
     kind: Literal["trained"] = "trained"
     dimension: Count = 512
     projection_dimension: Count | None = 512
-    initialization: Literal["orthogonal", "uniform"] = "orthogonal"
-    epochs: Count = 120
+    initialization: Literal["orthogonal", "uniform", "principal_components"] = "orthogonal"
+    input_scaling: Literal["none", "per_channel"] = "none"
+    epochs: Annotated[int, Field(ge=0)] = 120
     batch_size: Annotated[int, Field(ge=2)] = 1024
+    sampling: Literal["patches", "images", "positions"] = "patches"
     learning_rate: Positive = 1e-5
     weight_decay: Annotated[float, Field(ge=0)] = 1e-2
     nesterov: bool = True
@@ -173,9 +189,9 @@ class PatchSettings(Settings):
 
 
 def _kind(value: Any) -> str:
-    """What a representation is: trained unless it says otherwise."""
+    """Which settings a representation has: those of a training unless it says otherwise."""
     kind = value.get("kind", "trained") if isinstance(value, dict) else value.kind
-    return str(kind)
+    return str(kind) if kind in ("pooling", "trained") else "linear"
 
 
 class Recipe(Settings):
@@ -185,6 +201,7 @@ class Recipe(Settings):
     augmentation: AugmentationSettings | None = None
     representation: Annotated[
         Annotated[PoolingSettings, Tag("pooling")]
+        | Annotated[LinearMapSettings, Tag("linear")]
         | Annotated[RepresentationSettings, Tag("trained")],
         Discriminator(_kind),
     ] = PoolingSettings()
@@ -193,13 +210,21 @@ class Recipe(Settings):
     @property
     def method(self) -> str:
         """The method's name in tables."""
-        return "PatchCore" if self.trained is None else "ReConPatch"
+        if self.pooled:
+            return "PatchCore"
+        return "ReConPatch" if self.trained else self.representation.kind.replace("_", " ")
 
     @property
     def trained(self) -> RepresentationSettings | None:
-        """The settings of the training; None for PatchCore, which has none."""
+        """The settings of the training, where there is one."""
         chosen = self.representation
         return chosen if isinstance(chosen, RepresentationSettings) else None
+
+    @property
+    def pooled(self) -> PoolingSettings | None:
+        """The settings of PatchCore's pooling, where there is no layer f."""
+        chosen = self.representation
+        return chosen if isinstance(chosen, PoolingSettings) else None
 
     @property
     def test_patches(self) -> PatchSettings:

@@ -52,9 +52,16 @@ from reconpatch.features import FeatureStore, Patches
 from reconpatch.files import read_json, whole, write_json
 from reconpatch.grid import Batch, Run
 from reconpatch.provenance import Stopwatch, provenance
-from reconpatch.recipe import Ensemble, PatchSettings, Recipe, RepresentationSettings
+from reconpatch.recipe import (
+    Ensemble,
+    LinearMapSettings,
+    PatchSettings,
+    Recipe,
+    RepresentationSettings,
+)
 from reconpatch.representation import (
     RepresentationNetwork,
+    linear_map,
     load_representation_layer,
     save_representation,
     train,
@@ -154,20 +161,34 @@ class RecipeRun:
         return _is_current(self.folder / "detection.json", self._detected)
 
     def layer(self) -> nn.Linear | None:
-        """Return f, trained now if there is none that is current; None for PatchCore.
+        """Return f, made now if there is none that is current; None for PatchCore.
 
         Raises:
-            InputError: the training fails.
+            InputError: the training fails, or a linear map has no such dimension.
         """
-        settings = self.recipe.trained
-        if settings is None:
+        if self.recipe.pooled:
             return None
         folder = self.representation_folder
         if not _is_current(folder / "training.json", self._represented):
-            self._train(settings, folder)
+            self._make_layer(folder)
         return load_representation_layer(folder / "representation.safetensors")
 
-    def _train(self, settings: RepresentationSettings, folder: Path) -> None:
+    def _make_layer(self, folder: Path) -> None:
+        settings = self.recipe.representation
+        patches = self.train_patches.patches("train")
+        watch = Stopwatch()
+        with watch("training"):
+            if isinstance(settings, LinearMapSettings):
+                layer = linear_map(patches, settings, self.run.seed)
+                save_representation(
+                    nn.ModuleDict({"f": layer}), folder / "representation.safetensors"
+                )
+            elif isinstance(settings, RepresentationSettings):
+                self._train(patches, settings, folder)
+        story = {"fingerprint": self._represented, **watch.story(), **provenance(self.device)}
+        write_json(folder / "training.json", story)
+
+    def _train(self, patches: Patches, settings: RepresentationSettings, folder: Path) -> None:
         kept = epochs_to_keep(settings.epochs)
         snapshots: dict[str, Tensor] = {}
 
@@ -176,27 +197,23 @@ class RecipeRun:
                 for name, tensor in network.f.state_dict().items():
                     snapshots[f"{epoch}.{name}"] = tensor.detach().cpu().clone()
 
-        watch = Stopwatch()
-        with watch("training"):
-            network, history = train(
-                self.train_patches.patches("train"),
-                settings,
-                self.run.seed,
-                device=self.device,
-                description=f"{self.run.category} training",
-                after_epoch=keep,
-            )
+        network, history = train(
+            patches,
+            settings,
+            self.run.seed,
+            device=self.device,
+            description=f"{self.run.category} training",
+            after_epoch=keep,
+        )
         save_representation(network, folder / "representation.safetensors")
         with whole(folder / "snapshots.safetensors") as aside:
             save_file(snapshots, aside)
         with whole(folder / "training.parquet") as aside:
             history.to_parquet(aside)
-        story = {"fingerprint": self._represented, **watch.story(), **provenance(self.device)}
-        write_json(folder / "training.json", story)
 
     def represented(self, patches: Patches | Tensor, layer: nn.Linear | None) -> Tensor:
         """Return the features ``(N h w, d)`` of patch features ``(N, h, w, D)``."""
-        pooled = None if self.recipe.trained else self.recipe.representation.dimension
+        pooled = self.recipe.pooled.dimension if self.recipe.pooled else None
         return represent(patches, layer, self.device, pooled_dimension=pooled)
 
     def write_detection(
@@ -234,7 +251,7 @@ class RecipeRun:
             "detection": read_json(self.folder / "detection.json"),
             "evaluation": watch.story(),
         }
-        if self.recipe.trained:
+        if not self.recipe.pooled:
             steps["training"] = read_json(self.representation_folder / "training.json")
         _write_metrics(
             self.run, self.folder, self.test_patches, measured, replicates, steps, self._evaluated
@@ -343,7 +360,7 @@ def _evaluate(store: FeatureStore, images: Any, maps: Any) -> tuple[dict[str, An
     """Measure image scores and maps against a category's labels and masks."""
     category = store.category
     masks = store.masks() if category.has_masks else None
-    resampling_seed = zlib.crc32(category.name.encode())
+    resampling_seed = zlib.crc32(f"{category.dataset} {category.name}".encode())
     return evaluate(images, _labels(store), maps, masks, resampling_seed)
 
 

@@ -60,14 +60,14 @@ class Place(Settings):
     Attributes:
         dataset: its data set's id.
         category: its name.
+        name: what tables call it: the category, with its data set where several have one.
         kind: object or texture, where that is known.
-        stands_for: the paper's data set that its own stands for.
     """
 
     dataset: str
     category: str
+    name: str
     kind: Kind | None
-    stands_for: str
 
 
 class Suite(Settings):
@@ -120,20 +120,24 @@ class Suite(Settings):
         Raises:
             InputError: categories are to be found, and there are none.
         """
+        found = []
         for dataset in self.datasets:
-            if stands_for in (None, dataset.stands_for) and dataset.here:
+            if dataset.here:
                 names = dataset.categories
                 if names == "found":
                     assert dataset.source.root
                     names = tuple(find_categories(dataset.source.root))
-                for name in names:
-                    kind = kind_in(dataset.source, name)
-                    yield Place(
-                        dataset=dataset.id,
-                        category=name,
-                        kind=kind,
-                        stands_for=dataset.stands_for,
-                    )
+                found += [(dataset, name) for name in names]
+        named = [name for _, name in found]
+        for dataset, name in found:
+            if stands_for in (None, dataset.stands_for):
+                shared = named.count(name) > 1
+                yield Place(
+                    dataset=dataset.id,
+                    category=name,
+                    name=f"{name} of {dataset.source.dataset}" if shared else name,
+                    kind=kind_in(dataset.source, name),
+                )
 
     def recipe_of(self, model: str, method: Method, *changes: Changes) -> Recipe | Ensemble:
         """Return what a method with a model runs; several members make an ensemble.
@@ -180,23 +184,24 @@ class Suite(Settings):
                 "A suite that needs no download:\n"
                 "  snakemake --cores all --config suite=demo"
             )
-        names = [place.category for place in self.places()]
+        names = [place.name for place in self.places()]
         if twice := sorted({name for name in names if names.count(name) > 1}):
             raise InputError(
-                f"Suite {self.name} has the category {twice[0]} in two data sets; a table's rows "
-                "need distinct names. Rename a folder, or split the suite."
+                f"Suite {self.name} has the category {twice[0]} in two data sets of one name; a "
+                "table's rows need distinct names. Give the data sets names of their own."
             )
 
 
-def load_suite(path: Path, data_root: Path, experiments: Path) -> Suite:
+def load_suite(path: Path, data_root: Path, config: Path) -> Suite:
     """Return the suite of a YAML file.
 
-    ``{data_root}`` in a root stands for ``data_root``.
+    ``{data_root}`` in a root stands for ``data_root``. ``experiments`` names the file of the tables
+    and figures, the paper's where it says nothing.
 
     Args:
         path: the suite's file.
         data_root: where the data sets lie.
-        experiments: the file of the tables and figures.
+        config: the folder that holds the files of tables and figures.
 
     Raises:
         InputError: no such file, or it holds unknown names or impossible values.
@@ -213,9 +218,8 @@ def load_suite(path: Path, data_root: Path, experiments: Path) -> Suite:
             source = dataset["source"]
             if "root" in source:
                 source["root"] = source["root"].format(data_root=data_root)
-        return Suite.model_validate(
-            {"name": path.stem, **content, "experiments": load_experiments(experiments)}
-        )
+        experiments = load_experiments(config / content.pop("experiments", "experiments.yaml"))
+        return Suite.model_validate({"name": path.stem, **content, "experiments": experiments})
     except ValidationError as error:
         raise InputError(f"{path} is not a suite: {readable(error)}") from None
     except (AttributeError, KeyError, TypeError) as error:

@@ -12,17 +12,16 @@ from reconpatch.recipe import Ensemble, Recipe
 from reconpatch.suite import Suite, load_suite
 
 CONFIG = Path(__file__).parents[1] / "config"
-EXPERIMENTS = CONFIG / "experiments.yaml"
 
 
 @pytest.fixture(scope="module")
 def paper() -> Suite:
-    return load_suite(CONFIG / "suites" / "paper.yaml", Path("data"), EXPERIMENTS)
+    return load_suite(CONFIG / "suites" / "paper.yaml", Path("data"), CONFIG)
 
 
 @pytest.fixture(scope="module")
 def demo() -> Suite:
-    return load_suite(CONFIG / "suites" / "demo.yaml", Path("data"), EXPERIMENTS)
+    return load_suite(CONFIG / "suites" / "demo.yaml", Path("data"), CONFIG)
 
 
 def recipe_at(suite: Suite, table: str, row: str, column: str, metric: str = "image_auroc") -> Cell:
@@ -133,7 +132,7 @@ def test_only_the_first_seed_is_timed(paper: Suite) -> None:
 
 
 def test_what_a_suite_cannot_measure_says_why() -> None:
-    elpv = load_suite(CONFIG / "suites" / "elpv.yaml", Path("data"), EXPERIMENTS)
+    elpv = load_suite(CONFIG / "suites" / "elpv.yaml", Path("data"), CONFIG)
     reasons = {
         table: {cell.reason for cell in cells(elpv, table)}
         for table in ("table4", "table6", "table7")
@@ -163,7 +162,7 @@ def test_a_representation_of_another_kind_is_replaced_whole() -> None:
 
 WHOLE = """
 tables:
-  one:
+  table1:
     caption: a table
     rows: categories
     columns:
@@ -176,11 +175,12 @@ figures: {}
 @pytest.mark.parametrize(
     ("old", "new", "complaint"),
     [
-        ("caption:", "captoin:", "tables.one.captoin: Extra inputs"),
-        ("rows: categories", "rows: classes", "tables.one.rows"),
+        ("caption:", "captoin:", "tables.table1.captoin: Extra inputs"),
+        ("rows: categories", "rows: classes", "tables.table1.rows"),
         ("{name: a}", "{name: b}", "'b' is filled twice with image_auroc"),
         ("{name: a}", "{name: a, difference: [b, c]}", "difference of 'c', which is not there"),
         ("{name: a}", "{name: a, metrics: [auroc]}", "columns.0.metrics.0"),
+        ("table1:", "Table 1:", "String should match pattern"),
         ("tables:", "tables: [", "is not YAML"),
     ],
 )
@@ -189,7 +189,7 @@ def test_mistakes_are_named_with_their_place(
 ) -> None:
     path = tmp_path / "experiments.yaml"
     path.write_text(WHOLE)
-    assert list(load_experiments(path).tables) == ["one"]
+    assert list(load_experiments(path).tables) == ["table1"]
     path.write_text(WHOLE.replace(old, new))
     with pytest.raises(InputError, match=complaint):
         load_experiments(path)

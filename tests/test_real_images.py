@@ -7,10 +7,11 @@ import pytest
 import torch
 
 from reconpatch.datasets import Source, load_category
-from reconpatch.features import FeatureStore, extract
+from reconpatch.features import extract
 from reconpatch.files import read_json
-from reconpatch.recipe import FeatureSettings, Recipe, RepresentationSettings
-from reconpatch.run import detect_run, evaluate_run, train_run
+from reconpatch.grid import Batch, Run
+from reconpatch.recipe import FeatureSettings, PatchSettings, Recipe, RepresentationSettings
+from reconpatch.run import measure
 
 CPU = torch.device("cpu")
 FEATURES = FeatureSettings(backbone="efficientnet_lite0")
@@ -19,37 +20,42 @@ RECONPATCH = Recipe(features=FEATURES, representation=RepresentationSettings(epo
 
 
 @pytest.fixture(scope="module")
-def bottle(tmp_path_factory: pytest.TempPathFactory) -> FeatureStore:
+def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of results with bottle's patch features."""
     data = os.environ.get("RECONPATCH_TEST_DATA")
     if not data:
         pytest.skip("RECONPATCH_TEST_DATA does not name the folder that holds mvtec/bottle")
     source = Source(layout="mvtec", dataset="mvtec", root=Path(data) / "mvtec")
-    folder = tmp_path_factory.mktemp("bottle")
-    category = load_category(source, "bottle")
-    return extract(
-        category, FEATURES, folder, weights_folder=Path("weights"), device=CPU, threads=2
+    folder = tmp_path_factory.mktemp("results")
+    patches = PatchSettings(features=FEATURES)
+    extract(
+        load_category(source, "bottle"),
+        patches,
+        folder / "features" / "mvtec" / "bottle" / patches.key,
+        weights_folder=Path("weights"),
+        device=CPU,
+        threads=2,
     )
+    return folder
+
+
+def measured(results: Path, recipe: Recipe, seed: int) -> Path:
+    """Measure a run and return its folder."""
+    run = Run("mvtec", "bottle", recipe, seed)
+    measure(Batch("table5", "mvtec", "bottle", (run,), ()), results, CPU)
+    return results / "runs" / run.id
 
 
 @pytest.mark.parametrize("recipe", [PATCHCORE, RECONPATCH], ids=["PatchCore", "ReConPatch"])
-def test_bottle_is_told_from_its_defects(
-    bottle: FeatureStore, recipe: Recipe, tmp_path: Path
-) -> None:
-    if recipe.representation:
-        train_run(bottle.folder, recipe, 0, tmp_path, CPU)
-    detect_run(bottle.folder, recipe, 0, tmp_path, CPU)
-    evaluate_run(bottle.folder, recipe, 0, tmp_path)
-    metrics = read_json(tmp_path / "metrics.json")["metrics"]
+def test_bottle_is_told_from_its_defects(results: Path, recipe: Recipe) -> None:
+    metrics = read_json(measured(results, recipe, 0) / "metrics.json")["metrics"]
     assert metrics["image_auroc"] >= 0.995
     assert metrics["pixel_auroc"] >= 0.975
 
 
-def test_the_same_seed_gives_the_same_bits_and_another_others(
-    bottle: FeatureStore, tmp_path: Path
-) -> None:
-    few = FeatureStore(bottle.folder)
-    scores = {}
-    for name, seed in {"once": 0, "again": 0, "other": 1}.items():
-        detect_run(few.folder, PATCHCORE, seed, tmp_path / name, CPU)
-        scores[name] = (tmp_path / name / "patch_scores.npz").read_bytes()
-    assert scores["once"] == scores["again"] != scores["other"]
+def test_the_same_seed_gives_the_same_bits_and_another_others(results: Path) -> None:
+    once = measured(results, PATCHCORE, 0)
+    scores = (once / "patch_scores.npz").read_bytes()
+    (once / "detection.json").unlink()
+    assert (measured(results, PATCHCORE, 0) / "patch_scores.npz").read_bytes() == scores
+    assert (measured(results, PATCHCORE, 1) / "patch_scores.npz").read_bytes() != scores

@@ -8,7 +8,6 @@ from reconpatch.recipe import Recipe
 from reconpatch.suite import Suite, load_suite
 
 CONFIG = Path(__file__).parents[1] / "config"
-EXPERIMENTS = CONFIG / "experiments.yaml"
 WHOLE = """
 title: a title
 datasets:
@@ -29,12 +28,12 @@ grids:
 def load(folder: Path, text: str) -> Suite:
     path = folder / "some.yaml"
     path.write_text(text)
-    return load_suite(path, folder, EXPERIMENTS)
+    return load_suite(path, folder, CONFIG)
 
 
 @pytest.mark.parametrize("name", ["demo", "elpv", "mvtec-lite", "paper"])
 def test_suites_that_come_with_the_project_are_valid(name: str) -> None:
-    suite = load_suite(CONFIG / "suites" / f"{name}.yaml", Path("data"), EXPERIMENTS)
+    suite = load_suite(CONFIG / "suites" / f"{name}.yaml", Path("data"), CONFIG)
     if name != "mvtec-lite":  # It takes the categories that it finds.
         assert all(runs_of(suite, figure) for figure in ("figure3", "table2"))
 
@@ -92,9 +91,21 @@ def test_an_impossible_recipe_names_method_and_model(tmp_path: Path) -> None:
         cells(suite, "table2")
 
 
-def test_two_data_sets_with_a_category_of_one_name_are_refused(tmp_path: Path) -> None:
-    twice = "  - source: {layout: elpv, dataset: elpv}\n    categories: [bottle]\n"
+def test_a_category_in_two_data_sets_is_named_after_them_unless_they_share_a_name(
+    tmp_path: Path,
+) -> None:
+    twice = "  - source: {layout: mvtec, dataset: NAME, root: other}\n    categories: [bottle]\n"
+    text = WHOLE.replace("seeds:", f"{twice}seeds:")
+    named = load(tmp_path, text.replace("NAME", "others"))
+    assert [place.name for place in named.places()] == [
+        "bottle of mvtec",
+        "cable",
+        "bottle of others",
+    ]
+    alike = load(
+        tmp_path, text.replace("NAME", "mvtec").replace("root: other", 'root: "{data_root}/mvtec"')
+    )
     for category in ("bottle", "cable"):
         (tmp_path / "mvtec" / category / "train" / "good").mkdir(parents=True)
-    with pytest.raises(InputError, match="category bottle in two data sets"):
-        load(tmp_path, WHOLE.replace("seeds:", f"{twice}seeds:")).check_data()
+    with pytest.raises(InputError, match="category bottle of mvtec in two data sets of one name"):
+        alike.check_data()

@@ -20,12 +20,14 @@ def patch_features(maps: list[Tensor], settings: FeatureSettings) -> Tensor:
         settings: the aggregation and its sizes.
     """
     if settings.aggregation == "concatenate":
-        return concatenate(maps, settings.patch_size, pad=settings.border == "zeros")
-    assert settings.layer_dimension
-    assert settings.target_dimension
-    return pool_as_patchcore(
-        maps, settings.patch_size, settings.layer_dimension, settings.target_dimension
-    )
+        patches = concatenate(maps, settings.patch_size, pad=settings.border == "zeros")
+    else:
+        assert settings.layer_dimension
+        assert settings.target_dimension
+        patches = pool_as_patchcore(
+            maps, settings.patch_size, settings.layer_dimension, settings.target_dimension
+        )
+    return F.normalize(patches, dim=-1) if settings.scaling == "unit_norm" else patches
 
 
 def concatenate(maps: list[Tensor], patch_size: int, *, pad: bool) -> Tensor:

@@ -5,6 +5,7 @@ from typing import Any
 import pandas as pd
 
 MISSING = "–"
+NOT_RUN = "a figure of the paper's; the method is not run here"
 LEGEND = "Measured, ± its standard deviation over seeds; in brackets what the paper prints."
 PAIR = "Pairs are image and pixel AUROC."
 
@@ -20,7 +21,7 @@ def wide(tidy: pd.DataFrame, *, paper_only: bool = True) -> pd.DataFrame:
     """
     columns = {}
     for name, column in tidy.groupby("column", sort=False):
-        if not paper_only and column["run"].isna().all():
+        if not paper_only and column["reason"].eq(NOT_RUN).all():
             continue
         columns[name] = pd.Series(
             {row: _cell(cell) for row, cell in column.groupby("row", sort=False)}
@@ -37,7 +38,7 @@ def _spelled(row: str) -> str:
 
 def _cell(cell: pd.DataFrame) -> str:
     figures = [_figure(row) for row in cell.to_dict("records")]
-    measured = ", ".join(figures) if cell["run"].notna().any() else ""
+    measured = "" if cell["reason"].eq(NOT_RUN).all() else ", ".join(figures)
     papers = [MISSING if pd.isna(value) else str(value) for value in cell["paper"]]
     if cell["paper"].notna().any():
         measured = f"{measured} [{', '.join(papers)}]".strip()

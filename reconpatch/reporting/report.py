@@ -1,5 +1,6 @@
 """A suite's tables on disk, its report page, and its tables in the terminal."""
 
+import re
 from base64 import b64encode
 from collections.abc import Iterable
 from importlib.resources import files
@@ -16,7 +17,7 @@ from rich.text import Text
 from reconpatch.errors import InputError
 from reconpatch.files import whole
 from reconpatch.grid import AVERAGE, KINDS, Run, batches
-from reconpatch.reporting.formats import LEGEND, PAIR, latex, markdown, wide
+from reconpatch.reporting.formats import LEGEND, NOT_RUN, PAIR, latex, markdown, wide
 from reconpatch.reporting.table import Results, table
 from reconpatch.suite import Suite
 
@@ -34,22 +35,13 @@ def write_report(suite: Suite, results: Path, published: Path, folder: Path) -> 
     texts: dict[str, str] = {}
     shown = []
     for name, experiment in suite.experiments.tables.items():
-        printed = pd.read_csv(published / f"{name}.csv", dtype=str)
-        tidy = table(suite, name, read, printed)
+        tidy = table(suite, name, read, _printed(published / f"{name}.csv"))
         whole_table = wide(tidy)
         caption = _caption(tidy, f"{title(name)}: {experiment.caption}.")
-        texts[f"tables/{name}.csv"] = tidy.to_csv(index=False)
+        texts[f"tables/{name}.csv"] = tidy.to_csv(index=False, float_format="%.6f")
         texts[f"tables/{name}.md"] = f"{caption}\n\n{markdown(whole_table)}"
         texts[f"tables/{name}.tex"] = latex(whole_table, caption, f"tab:{name}")
-        reasons = "; ".join(tidy.loc[tidy["run"].notna(), "reason"].dropna()).split("; ")
-        shown.append(
-            (
-                name,
-                caption,
-                whole_table.reset_index(names=""),
-                [*filter(None, dict.fromkeys(reasons))],
-            )
-        )
+        shown.append((name, caption, whole_table.reset_index(names=""), _reasons(tidy)))
     figures = {
         name: (figure, folder / "figures" / f"{name}.png")
         for name, figure in suite.experiments.figures.items()
@@ -81,10 +73,30 @@ def write_report(suite: Suite, results: Path, published: Path, folder: Path) -> 
             aside.write_text(text)
 
 
+def _reasons(tidy: pd.DataFrame) -> list[str]:
+    """Why figures of ours are missing, each said once."""
+    ours = tidy.loc[tidy["reason"] != NOT_RUN, "reason"].dropna()
+    return list(dict.fromkeys(reason for said in ours for reason in said.split("; ")))
+
+
+def _printed(path: Path) -> pd.DataFrame:
+    """What the paper prints; nothing where the table is not the paper's."""
+    if path.is_file():
+        return pd.read_csv(path, dtype=str)
+    return pd.DataFrame(columns=["row", "column", "metric", "value"])
+
+
 def title(name: str) -> str:
-    """Return what the paper calls a table or figure: ``tableS1`` is Table S1."""
-    kind = "table" if name.startswith("table") else "figure"
-    return f"{kind.capitalize()} {name.removeprefix(kind)}"
+    """Return what people call a table or figure: ``tableS1`` is Table S1."""
+    kind, appendix, number = _parts(name)
+    return f"{kind.capitalize()} {appendix}{number}"
+
+
+def _parts(name: str) -> tuple[str, str, int]:
+    """Kind, S in the appendix, and number: in the order in which they are shown."""
+    parts = re.fullmatch(r"([a-z]+)(S?)(\d+)", name)
+    assert parts, f"{name} is not called as table5, tableS1 or figure3 are"
+    return parts[1], parts[2], int(parts[3])
 
 
 def _caption(tidy: pd.DataFrame, caption: str) -> str:
@@ -128,21 +140,17 @@ def print_tables(folder: Path) -> None:
             f"snakemake --cores all --config suite={folder.name}"
         )
     console = Console(highlight=False)
-    for path in sorted((folder / "tables").glob("*.csv"), key=lambda path: _order(path.stem)):
+    for path in sorted((folder / "tables").glob("*.csv"), key=lambda path: _parts(path.stem)):
         tidy = pd.read_csv(path, dtype={"row": str, "column": str, "paper": str})
         caption = (path.with_suffix(".md")).read_text().splitlines()[0]
         console.print(f"[bold]{caption}[/]", soft_wrap=True)
         console.print(_in_terminal(wide(tidy, paper_only=False)))
+        if reasons := _reasons(tidy):
+            console.print(f"No figure, because: {'; '.join(reasons)}.\n", soft_wrap=True)
     console.print(LEGEND)
-    drawn = sorted((folder / "figures").glob("*.png"), key=lambda path: _order(path.stem))
+    drawn = sorted((folder / "figures").glob("*.png"), key=lambda path: _parts(path.stem))
     console.print(f"Figures: {', '.join(path.stem for path in drawn)}, in {folder / 'figures'}")
     console.print(f"Report: {(folder / 'report.html').resolve().as_uri()}", soft_wrap=True)
-
-
-def _order(name: str) -> tuple[bool, int]:
-    """The paper's order: the appendix after the paper."""
-    number = title(name).split()[1]
-    return number.startswith("S"), int(number.removeprefix("S"))
 
 
 def _in_terminal(table: pd.DataFrame) -> Table:

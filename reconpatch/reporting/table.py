@@ -13,12 +13,13 @@ from reconpatch.evaluation import interval
 from reconpatch.files import read_json
 from reconpatch.grid import Cell, Run, cells
 from reconpatch.recipe import Ensemble, Recipe
+from reconpatch.reporting.formats import NOT_RUN
 from reconpatch.suite import Place, Suite
 
 COLUMNS = ["row", "column", "metric", "paper", "measured", "run", "std", "low", "high", "reason"]
 """The columns of every tidy table. AUROC is in percent, time in milliseconds."""
 
-NOT_RUN = "a figure of the paper's; the method is not run here"
+MEAN_RANK = "Mean rank"
 Floats = npt.NDArray[np.float64]
 
 
@@ -73,6 +74,8 @@ def table(suite: Suite, name: str, results: Results, published: pd.DataFrame) ->
         }
         for cell in asked
     ]
+    if experiment.ranked:
+        records += _mean_ranks(suite, asked, results)
     known = {entry.paper_name for entry in experiment.columns}
     rows = dict.fromkeys((cell.row, cell.paper[0]) for cell in asked)
     others = dict.fromkeys(c for c in published["column"] if c not in known)
@@ -84,8 +87,42 @@ def table(suite: Suite, name: str, results: Results, published: pd.DataFrame) ->
         if pd.notna(printed := paper.get((in_paper, column, metric)))
     ]
     tidy = pd.DataFrame(records, columns=COLUMNS)
-    order = {row: at for at, (row, _) in enumerate(rows)}
+    order = {row: at for at, row in enumerate([*(row for row, _ in rows), MEAN_RANK])}
     return tidy.sort_values("row", key=lambda row: row.map(order), kind="stable", ignore_index=True)
+
+
+def _mean_ranks(suite: Suite, asked: list[Cell], results: Results) -> list[dict[str, Any]]:
+    """Each column's mean rank over single categories and seeds, the highest figure being first.
+
+    Equal figures share the mean of their ranks. Differences have no rank.
+    """
+    records = []
+    for metric in dict.fromkeys(cell.metric for cell in asked):
+        figures: dict[tuple[str, int], dict[str, float]] = {}
+        runs: dict[str, list[str]] = {}
+        for cell in asked:
+            if cell.metric != metric or len(cell.places) != 1 or cell.less or not cell.recipe:
+                continue
+            (place,) = cell.places
+            for seed in suite.seeds:
+                found = _of_place(cell, place, cell.recipe, (seed,), results)
+                if not isinstance(found, str):
+                    figures.setdefault((cell.row, seed), {})[cell.column] = found[0][0]
+                    run = Run(place.dataset, place.category, cell.recipe, seed)
+                    runs.setdefault(cell.column, []).append(run.id)
+        ranks = pd.DataFrame(figures).rank(ascending=False).T
+        # Where one is missing, the others' ranks are not comparable.
+        for column, mean in ranks.dropna().mean().items():
+            records.append(
+                {
+                    "row": MEAN_RANK,
+                    "column": column,
+                    "metric": metric,
+                    "measured": mean,
+                    "run": " ".join(runs[str(column)]),
+                }
+            )
+    return records
 
 
 def _measured(cell: Cell, seeds: tuple[int, ...], results: Results) -> dict[str, Any]:
@@ -108,7 +145,7 @@ def _measured(cell: Cell, seeds: tuple[int, ...], results: Results) -> dict[str,
         if missing := [reason for reason in found if isinstance(reason, str)]:
             if missing[0].startswith("not measured"):
                 return {"run": run_ids, "reason": missing[0]}
-            reasons.append(f"{place.category}: {missing[0]}")
+            reasons.append(f"{place.name}: {missing[0]}")
             continue
         values, resampled = zip(*(f for f in found if not isinstance(f, str)), strict=True)
         measured.append(values[0] - values[1] if cell.less else values[0])

@@ -1,5 +1,6 @@
 """The trained representation: f, g, their averages, similarities, loss (Eqs. 1-8)."""
 
+from reconpatch.representation.linear_maps import linear_map
 from reconpatch.representation.loss import relaxed_contrastive_loss
 from reconpatch.representation.networks import (
     RepresentationNetwork,
@@ -12,6 +13,7 @@ from reconpatch.representation.training import train
 
 __all__ = [
     "RepresentationNetwork",
+    "linear_map",
     "load_representation_layer",
     "pseudo_labels",
     "relaxed_contrastive_loss",

@@ -24,7 +24,8 @@ class RepresentationNetwork(nn.Module):
 
         ``orthogonal`` draws (semi-)orthogonal weights and zero biases, so that f keeps all
         distances where it has at least ``input_dimension`` outputs; ``uniform`` is torch's own
-        default.
+        default. ``principal_components`` begins as ``orthogonal``; it is the training that knows
+        the patches.
         """
         super().__init__()
         with torch.random.fork_rng(devices=[]):
@@ -33,7 +34,7 @@ class RepresentationNetwork(nn.Module):
             self.g: nn.Module = nn.Identity()
             if settings.projection_dimension is not None:
                 self.g = nn.Linear(settings.dimension, settings.projection_dimension)
-            if settings.initialization == "orthogonal":
+            if settings.initialization != "uniform":
                 for layer in (self.f, self.g):
                     if isinstance(layer, nn.Linear):
                         nn.init.orthogonal_(layer.weight)
@@ -51,8 +52,13 @@ def update_average(average: nn.Module, network: nn.Module, momentum: float) -> N
     torch._foreach_lerp_(list(average.parameters()), list(network.parameters()), 1 - momentum)
 
 
-def save_representation(network: RepresentationNetwork, path: Path) -> None:
-    """Write f and g as safetensors, whole or not at all."""
+def save_representation(network: nn.Module, path: Path) -> None:
+    """Write f, and g where there is one, as safetensors, whole or not at all.
+
+    Args:
+        network: has ``f`` and perhaps ``g``.
+        path: the file.
+    """
     with whole(path) as aside:
         save_file({name: t.contiguous() for name, t in network.state_dict().items()}, aside)
 

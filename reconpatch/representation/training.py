@@ -2,17 +2,20 @@
 
 import copy
 from collections.abc import Callable
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import torch
 from timm.optim import AdamP
+from torch import Tensor
 from torch.optim.lr_scheduler import CosineAnnealingLR
 from tqdm import tqdm
 
 from reconpatch.errors import InputError
-from reconpatch.recipe import RepresentationSettings
+from reconpatch.recipe import LinearMapSettings, RepresentationSettings
+from reconpatch.representation.linear_maps import linear_map
 from reconpatch.representation.loss import relaxed_contrastive_loss
 from reconpatch.representation.networks import RepresentationNetwork, update_average
 from reconpatch.representation.similarity import pseudo_labels
@@ -60,7 +63,12 @@ def train(
             f"{len(flat)} patches do not fill one mini-batch of {settings.batch_size}: lower "
             "batch_size, or train on more images."
         )
-    network = RepresentationNetwork(flat.shape[1], settings, seed).to(device)
+    network = RepresentationNetwork(flat.shape[1], settings, seed)
+    shift, scale = _input_scaling(flat, settings)
+    if settings.initialization == "principal_components":
+        start = LinearMapSettings(kind="principal_components", dimension=settings.dimension)
+        network.f.load_state_dict(linear_map(patches, start, seed).state_dict())
+    network, shift, scale = network.to(device), shift.to(device), scale.to(device)
     average = copy.deepcopy(network).requires_grad_(False)
     optimizer = AdamP(
         network.parameters(),
@@ -68,19 +76,21 @@ def train(
         weight_decay=settings.weight_decay,
         nesterov=settings.nesterov,
     )
-    scheduler = CosineAnnealingLR(optimizer, settings.epochs * steps)
+    scheduler = CosineAnnealingLR(optimizer, max(1, settings.epochs * steps))
     order = np.random.default_rng(seed)
     history = []
-    after_epoch(0, network)
+    after_epoch(0, _on_patches(network, shift, scale))
     with tqdm(
         total=settings.epochs * steps, desc=description, unit="step", delay=DELAY
     ) as progress:
         for epoch in range(1, settings.epochs + 1):
-            shuffled = order.permutation(len(flat))
+            shuffled = epoch_order(len(patches), patches[0, ..., 0].size, settings.sampling, order)
             total = torch.zeros((), device=device)
             for step in range(steps):
                 rows = shuffled[step * settings.batch_size : (step + 1) * settings.batch_size]
                 batch = torch.from_numpy(flat[rows]).to(device, network.f.weight.dtype)
+                if settings.input_scaling != "none":
+                    batch = (batch - shift) / scale
                 with torch.autocast(device.type, torch.bfloat16, settings.mixed_precision):
                     zbar, z = average(batch), network(batch)
                 labels = pseudo_labels(zbar.to(batch.dtype), settings)
@@ -104,7 +114,51 @@ def train(
                     f"{settings.learning_rate}, or look for features that are not finite."
                 )
             rate = scheduler.get_last_lr()[0]
-            after_epoch(epoch, network)
+            after_epoch(epoch, _on_patches(network, shift, scale))
             history.append({"epoch": epoch, "loss": mean_loss, "learning_rate": rate})
             progress.set_postfix(epoch=epoch, loss=f"{mean_loss:.4f}")
-    return network, pd.DataFrame(history)
+    return _on_patches(network, shift, scale), pd.DataFrame(
+        history, columns=["epoch", "loss", "learning_rate"]
+    )
+
+
+def epoch_order(
+    images: int,
+    places: int,
+    sampling: Literal["patches", "images", "positions"],
+    rng: np.random.Generator,
+) -> npt.NDArray[np.int64]:
+    """Return an epoch's order of the patches ``(images, places)`` laid flat, each once.
+
+    ``patches`` shuffles them all. ``images`` goes through the images in random order, so that a
+    mini-batch has patches of one image or a few; ``positions`` likewise through the places in the
+    image.
+    """
+    rows = np.arange(images * places).reshape(images, places)
+    if sampling == "patches":
+        return rng.permutation(rows.size)
+    groups = rows if sampling == "images" else rows.T
+    return np.concatenate([rng.permutation(group) for group in rng.permutation(groups)])
+
+
+def _input_scaling(
+    flat: npt.NDArray[np.floating], settings: RepresentationSettings
+) -> tuple[Tensor, Tensor]:
+    """What is taken from each channel of a patch, and what it is then divided by."""
+    if settings.input_scaling == "none":
+        return torch.zeros(flat.shape[1]), torch.ones(flat.shape[1])
+    scale = torch.from_numpy(flat.std(axis=0, dtype=np.float64)).float()
+    # A channel that never varies has nothing to scale.
+    scale[scale == 0] = 1
+    return torch.from_numpy(flat.mean(axis=0, dtype=np.float64)).float(), scale
+
+
+@torch.no_grad()
+def _on_patches(
+    network: RepresentationNetwork, shift: Tensor, scale: Tensor
+) -> RepresentationNetwork:
+    """Return a copy of a network on scaled patches that takes them as they are."""
+    folded = copy.deepcopy(network)
+    folded.f.weight.div_(scale)
+    folded.f.bias.sub_(folded.f.weight @ shift)
+    return folded

@@ -121,3 +121,16 @@ def test_augmented_test_images_leave_the_training_images_alone(
     assert touched.patches("train").shape == plain.patches("train").shape
     assert not np.array_equal(touched.patches("train"), plain.patches("train"))
     assert len({store.story["fingerprint"] for store in (plain, spared, touched)}) == 3
+
+
+def test_the_identity_augmentation_changes_no_feature_and_no_mask(
+    category: Category, tmp_path: Path
+) -> None:
+    nothing = AugmentationSettings(
+        rotation=0, translation=0, brightness=0, contrast=0, blur_sigma=0, training_images=True
+    )
+    plain = extracted(category, tmp_path / "plain")
+    same = extracted(category, tmp_path / "same", augmentation=nothing)
+    np.testing.assert_array_equal(same.patches("train"), plain.patches("train"))
+    np.testing.assert_array_equal(same.patches("test"), plain.patches("test"))
+    np.testing.assert_array_equal(same.masks(), plain.masks())

@@ -92,7 +92,7 @@ def counted(suite: str, folder: Path) -> Workload:
     path, shown = folder / "suite.yaml", folder / "experiments.yaml"
     path.write_text(suite)
     shown.write_text(EXPERIMENTS)
-    return count_work(load_suite(path, folder / "images", shown), folder / "results")
+    return count_work(load_suite(path, folder / "images", shown.parent), folder / "results")
 
 
 @pytest.fixture(scope="module")
@@ -218,7 +218,7 @@ def test_jobs_are_those_that_snakemake_plans(tmp_path: Path) -> None:
     for part in ("Snakefile", "environment.yml"):
         shutil.copy(ROOT / part, tmp_path / part)
     config = tmp_path / "config"
-    suite = load_suite(config / "suites" / "demo.yaml", tmp_path, config / "experiments.yaml")
+    suite = load_suite(config / "suites" / "demo.yaml", tmp_path, config)
     planned = planned_jobs(snakemake(tmp_path, "--dry-run", "--config", "suite=demo"))
     del planned["all"], planned["total"]
     assert count_work(suite, tmp_path / "results").jobs == planned

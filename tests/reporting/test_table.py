@@ -41,6 +41,16 @@ EXPERIMENTS = Experiments.model_validate(
                     {"name": "drop", "difference": ["before", "after"]},
                 ],
             },
+            "study1": {
+                "caption": "ranks",
+                "ranked": True,
+                "rows": "categories",
+                "columns": [
+                    {"name": "low", "method": "PatchCore"},
+                    {"name": "high"},
+                    {"name": "drop", "difference": ["low", "high"]},
+                ],
+            },
             "tableS6": {
                 "caption": "time",
                 "metrics": ["inference_ms"],
@@ -176,6 +186,16 @@ def test_a_method_that_is_not_run_shows_the_papers_figure_alone(tmp_path: Path) 
     assert pd.isna(other["measured"])
     assert pd.isna(other["run"])
     assert "not run here" in other["reason"]
+
+
+def test_mean_ranks_are_over_categories_and_seeds(tmp_path: Path) -> None:
+    asked = suite("bottle", "carpet", seeds=(0, 1))
+    for run in runs_of(asked, "study1"):
+        lead = 0.1 * (run.recipe.method == "ReConPatch") * (run.category == "bottle" or run.seed)
+        measure(tmp_path, run, 0.8 + lead)
+    tidy = measured(asked, tmp_path, "study1").set_index(["row", "column"])["measured"]
+    # First in three of four, level in the other.
+    assert tidy["Mean rank"].to_dict() == {"low": 1.875, "high": 1.125}
 
 
 def test_times_are_means_over_iterations(tmp_path: Path) -> None:

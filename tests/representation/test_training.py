@@ -1,5 +1,6 @@
 import copy
 import math
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -8,8 +9,9 @@ import torch
 from timm.optim import AdamP
 
 from reconpatch.errors import InputError
-from reconpatch.recipe import RepresentationSettings
-from reconpatch.representation import RepresentationNetwork, train
+from reconpatch.recipe import LinearMapSettings, RepresentationSettings
+from reconpatch.representation import RepresentationNetwork, linear_map, train
+from reconpatch.representation.training import epoch_order
 from tests import naive
 
 CPU = torch.device("cpu")
@@ -164,3 +166,46 @@ def test_mixed_precision_trains_nearly_the_same_and_keeps_single_precision_weigh
     assert not torch.equal(exact.f.weight, mixed.f.weight)
     # bfloat16 has eight bits: embeddings and with them distances are off by half a percent.
     np.testing.assert_allclose(mixed_history["loss"], history["loss"], rtol=0.01)
+
+
+@pytest.mark.parametrize("sampling", ["patches", "images", "positions"])
+def test_an_epoch_has_every_patch_once(sampling: Any) -> None:
+    order = epoch_order(5, 7, sampling, np.random.default_rng(0))
+    assert sorted(order) == list(range(35))
+    assert list(order) != list(range(35))
+
+
+def test_sampling_keeps_an_image_or_a_place_together() -> None:
+    by_image = epoch_order(5, 7, "images", np.random.default_rng(0)).reshape(5, 7)
+    assert (by_image // 7 == by_image[:, :1] // 7).all()
+    by_place = epoch_order(5, 7, "positions", np.random.default_rng(0)).reshape(7, 5)
+    assert (by_place % 7 == by_place[:, :1] % 7).all()
+
+
+def test_scaled_training_gives_a_layer_for_patches_as_they_are() -> None:
+    """Channels in other units are the same patches once scaled, so f comes to the same output."""
+    rng = np.random.default_rng(0)
+    patches = rng.normal(size=(4, 6, 6, 8)).astype(np.float32)
+    units = np.linspace(0.5, 20, 8, dtype=np.float32)
+    settings = RepresentationSettings(
+        dimension=4, projection_dimension=4, epochs=2, batch_size=32, input_scaling="per_channel"
+    )
+    outputs = []
+    for each in (patches, patches * units + 3):
+        network, _ = train(each, settings, 0, device=torch.device("cpu"))
+        with torch.no_grad():
+            outputs.append(network.f(torch.from_numpy(each)).numpy())
+    np.testing.assert_allclose(*outputs, atol=1e-3)
+
+
+def test_without_epochs_f_is_as_it_was_drawn_or_turned_to_the_components() -> None:
+    patches = np.random.default_rng(0).normal(size=(4, 6, 6, 8)).astype(np.float32)
+    drawn = RepresentationSettings(dimension=4, projection_dimension=4, epochs=0, batch_size=32)
+    network, history = train(patches, drawn, 3, device=torch.device("cpu"))
+    untouched = RepresentationNetwork(8, drawn, 3)
+    torch.testing.assert_close(network.f.weight, untouched.f.weight)
+    assert len(history) == 0
+    turned = drawn.model_copy(update={"initialization": "principal_components"})
+    network, _ = train(patches, turned, 3, device=torch.device("cpu"))
+    components = LinearMapSettings(kind="principal_components", dimension=4)
+    torch.testing.assert_close(network.f.weight, linear_map(patches, components, 0).weight)

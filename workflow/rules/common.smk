@@ -6,6 +6,7 @@ from shlex import quote
 from snakemake.exceptions import WorkflowError
 
 from reconpatch.errors import InputError
+from reconpatch.gpu import has_gpu
 from reconpatch.grid import batches, panels, runs_of, summary, timed_runs
 from reconpatch.source_hash import source_hash
 from reconpatch.suite import load_suite
@@ -20,9 +21,8 @@ if unknown := set(config) - KNOWN:
     )
 
 SUITE_FILE = f"config/suites/{config['suite']}.yaml"
-EXPERIMENTS = "config/experiments.yaml"
 try:
-    SUITE = load_suite(Path(SUITE_FILE), Path(config["data_root"]), Path(EXPERIMENTS))
+    SUITE = load_suite(Path(SUITE_FILE), Path(config["data_root"]), Path("config"))
     SUITE.check_data()
     BATCHES = {batch.id: batch for batch in batches(SUITE)}
     TIMED = timed_runs(SUITE)
@@ -39,9 +39,7 @@ OWNERS = {run: batch.id for batch in BATCHES.values() for run in batch.runs}
 
 # Jobs that can use a GPU ask for one, so that two never share it. Where this machine has none, auto
 # asks for none; a cluster whose nodes alone have GPUs is told device=cuda.
-ON_CPU = config["device"] == "cpu" or (
-    config["device"] == "auto" and not Path("/dev/nvidiactl").exists()
-)
+ON_CPU = config["device"] == "cpu" or (config["device"] == "auto" and not has_gpu())
 GPUS = 0 if ON_CPU else 1
 
 DATA = "results/data/{dataset}/{category}"
@@ -52,7 +50,7 @@ BATCH = "results/batches/{dataset}/{category}/{experiment}"
 wildcard_constraints:
     dataset="|".join(SOURCES),
     patches="[0-9a-f]{12}",
-    experiment=r"(table|figure)\w+",
+    experiment=r"\w+",
     figure=r"figure\w+",
 
 

@@ -22,9 +22,10 @@ rule report:
         timed=rules.time_inference.output,
         figures=[f"reports/{SUITE.name}/figures/{name}.png" for name in FIGURES],
         suite=SUITE_FILE,
-        experiments=EXPERIMENTS,
         published=[
-            f"config/published/{table}.csv" for table in SUITE.experiments.tables
+            str(path)
+            for table in SUITE.experiments.tables
+            if (path := Path(f"config/published/{table}.csv")).is_file()
         ],
     output:
         page=f"reports/{SUITE.name}/report.html",
@@ -39,6 +40,7 @@ rule report:
         "../../environment.yml"
     params:
         data_root=config["data_root"],
+        experiments=SUITE.experiments.key,
         code=source_hash("reporting"),
     shell:
         f"reconpatch report --suite {SUITE.name} --data-root {{params.data_root:q}} 2>&1 | tee {{log}}"
