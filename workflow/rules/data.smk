@@ -8,7 +8,7 @@ rule demo:
     params:
         code=source_hash("datasets"),
     shell:
-        "reconpatch write-demo --output {output} 2>&1 | tee {log}"
+        "reconpatch write-demo --output {output:q} 2>&1 | tee {log:q}"
 
 
 rule inspect:
@@ -26,5 +26,5 @@ rule inspect:
         source=lambda wildcards: SOURCES[wildcards.dataset].model_dump_json(),
         code=source_hash("datasets"),
     shell:
-        "reconpatch inspect --source {params.source:q} --category {wildcards.category}"
-        " --output {output} 2>&1 | tee {log}"
+        "reconpatch inspect --source {params.source:q} --category {wildcards.category:q}"
+        " --output {output:q} 2>&1 | tee {log:q}"

@@ -21,6 +21,6 @@ rule extract:
         device=config["device"],
         code=source_hash("features"),
     shell:
-        "reconpatch extract --category {input} --patches {params.patches:q} --weights {params.weights:q}"
-        " --device {params.device} --threads {threads} --output $(dirname {output.story})"
-        " 2>&1 | tee {log}"
+        "reconpatch extract --category {input:q} --patches {params.patches:q} --weights {params.weights:q}"
+        ' --device {params.device} --threads {threads} --output "$(dirname {output.story:q})"'
+        " 2>&1 | tee {log:q}"

@@ -13,7 +13,7 @@ rule figure:
         code=source_hash("reporting"),
     shell:
         f"reconpatch figure --suite {SUITE.name}"
-        " --name {wildcards.figure} --data-root {params.data_root:q} 2>&1 | tee {log}"
+        " --name {wildcards.figure} --data-root {params.data_root:q} 2>&1 | tee {log:q}"
 
 
 rule report:
@@ -43,4 +43,4 @@ rule report:
         experiments=SUITE.experiments.key,
         code=source_hash("reporting"),
     shell:
-        f"reconpatch report --suite {SUITE.name} --data-root {{params.data_root:q}} 2>&1 | tee {{log}}"
+        f"reconpatch report --suite {SUITE.name} --data-root {{params.data_root:q}} 2>&1 | tee {{log:q}}"

@@ -19,9 +19,9 @@ rule measure:
         code=source_hash("evaluation"),
     shell:
         f"reconpatch measure --suite {SUITE.name}"
-        " --experiment {wildcards.experiment} --dataset {wildcards.dataset}"
+        " --experiment {wildcards.experiment} --dataset {wildcards.dataset:q}"
         " --category {wildcards.category:q} --data-root {params.data_root:q}"
-        " --device {params.device} --threads {threads} 2>&1 | tee {log}"
+        " --device {params.device} --threads {threads} 2>&1 | tee {log:q}"
 
 
 rule time_inference:
@@ -46,4 +46,4 @@ rule time_inference:
     shell:
         f"reconpatch time-inference --suite {SUITE.name}"
         " --data-root {params.data_root:q} --weights {params.weights:q}"
-        " --device {params.device} --threads {params.threads} 2>&1 | tee {log}"
+        " --device {params.device} --threads {params.threads} 2>&1 | tee {log:q}"
