@@ -17,7 +17,15 @@ from reconpatch.datasets import Kind
 from reconpatch.errors import InputError
 from reconpatch.settings import Settings, readable
 
-Metric = Literal["image_auroc", "pixel_auroc", "inference_ms"]
+Metric = Literal[
+    "image_auroc",
+    "pixel_auroc",
+    "inference_ms",
+    "discriminability_index",
+    "effective_rank",
+    "neighbour_overlap",
+    "left_out_spread",
+]
 Method = Literal["PatchCore", "ReConPatch"]
 Changes = dict[str, Any]
 

@@ -47,7 +47,13 @@ from reconpatch.detection import (
     score_training,
     select_coreset,
 )
-from reconpatch.evaluation import evaluate
+from reconpatch.evaluation import (
+    SAMPLE,
+    effective_rank,
+    evaluate,
+    neighbour_overlap,
+    relative_spread,
+)
 from reconpatch.features import FeatureStore, Patches
 from reconpatch.files import read_json, whole, write_json
 from reconpatch.grid import Batch, Run
@@ -67,6 +73,9 @@ from reconpatch.representation import (
     train,
 )
 from reconpatch.source_hash import fingerprint, source_hash
+
+NEIGHBOURS, LEFT_OUT = 5, 20
+"""Of the diagnostics: k, and how many training images are scored without their own vectors."""
 
 
 def measure(batch: Batch, results: Path, device: torch.device) -> None:
@@ -246,9 +255,13 @@ class RecipeRun:
         with watch("evaluation"):
             maps = anomaly_maps(scores.patches, self.recipe.features.crop, self.recipe.detection)
             measured, replicates = _evaluate(self.test_patches, scores.images, maps)
+        detection = read_json(self.folder / "detection.json")
+        measured["metrics"] |= detection["diagnostics"]
+        if detection["diagnostics"]["left_out_spread"] is None:
+            measured["reasons"]["left_out_spread"] = "the memory bank is of one image alone"
         steps: dict[str, Any] = {
             "features": self.test_patches.story,
-            "detection": read_json(self.folder / "detection.json"),
+            "detection": detection,
             "evaluation": watch.story(),
         }
         if not self.recipe.pooled:
@@ -325,8 +338,30 @@ def _score(
         "memory_bank": len(indices),
         "dimension": features.shape[1],
     }
-    story = {"counts": counts, **story, **provenance(run.device)}
+    diagnostics = _diagnose(run, bank, indices, features)
+    story = {"counts": counts, "diagnostics": diagnostics, **story, **provenance(run.device)}
     run.write_detection(bank, indices, scores, story)
+
+
+def _diagnose(
+    run: RecipeRun, bank: MemoryBank, indices: Tensor, features: Tensor
+) -> dict[str, float | None]:
+    """What tells of the features without labels; the last by images that the bank leaves out."""
+    patches = run.train_patches.patches("train")
+    flat = patches.reshape(-1, patches.shape[-1])
+    rows = np.linspace(0, len(flat) - 1, min(SAMPLE, len(flat))).astype(int)
+    sample = torch.from_numpy(flat[rows]).float()
+    places = patches.shape[1] * patches.shape[2]
+    spread = None
+    if len((indices // places).unique()) > 1:
+        some = features[: LEFT_OUT * places]
+        grid, settings = patches.shape[1:3], run.recipe.detection
+        spread = relative_spread(score_training(bank, indices, some, grid, settings).images)
+    return {
+        "effective_rank": effective_rank(features),
+        "neighbour_overlap": neighbour_overlap(sample, features[rows].cpu(), NEIGHBOURS),
+        "left_out_spread": spread,
+    }
 
 
 def _measure_ensemble(run: Run, results: Path, device: torch.device) -> None:

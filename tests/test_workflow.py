@@ -275,7 +275,10 @@ def test_paper_with_its_folders_plans_every_run(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("config", "complaint"),
     [
-        ("suite=papr", "There is no suite papr; there are: demo, elpv, mvtec-lite, paper, study, tiny"),
+        (
+            "suite=papr",
+            "There is no suite papr; there are: demo, elpv, mvtec-lite, paper, study, tiny",
+        ),
         ("data_rot=images", "config has no data_rot"),
     ],
 )

@@ -15,6 +15,8 @@ from reconpatch.recipe import DetectionSettings
 
 Array = npt.NDArray[np.float32]
 ROWS = 8192
+DELAY = 10
+"""Seconds after which the scoring of training images shows its progress."""
 
 
 @dataclass(frozen=True)
@@ -141,7 +143,7 @@ def score_training(
     # Small arrays kept from each turn would lie among large ones freed, and the heap would grow.
     images = np.empty(len(by_image), np.float32)
     scores = np.empty((len(by_image), *grid), np.float32)
-    for image, own in enumerate(tqdm(by_image, desc=description, unit="image")):
+    for image, own in enumerate(tqdm(by_image, desc=description, unit="image", delay=DELAY)):
         found = score(MemoryBank(bank.vectors[owners != image]), own, grid, settings)
         images[image], scores[image] = found.images[0], found.patches[0]
     return Scores(images, scores)

@@ -2,6 +2,12 @@
 
 from reconpatch.evaluation.auroc import auroc
 from reconpatch.evaluation.bootstrap import interval
+from reconpatch.evaluation.diagnostics import (
+    SAMPLE,
+    effective_rank,
+    neighbour_overlap,
+    relative_spread,
+)
 from reconpatch.evaluation.discriminability import discriminability_index
 from reconpatch.evaluation.evaluate import evaluate
 from reconpatch.evaluation.inference_time import ITERATIONS, inference_times
@@ -9,10 +15,14 @@ from reconpatch.evaluation.threshold import best_f1_threshold
 
 __all__ = [
     "ITERATIONS",
+    "SAMPLE",
     "auroc",
     "best_f1_threshold",
     "discriminability_index",
+    "effective_rank",
     "evaluate",
     "inference_times",
     "interval",
+    "neighbour_overlap",
+    "relative_spread",
 ]

@@ -179,6 +179,8 @@ def _of_place(
             continue
         if reason := story["reasons"].get(cell.metric):
             return str(reason)
-        values.append(100 * story["metrics"][cell.metric])
-        replicates.append(100 * results.replicates(run)[cell.metric])
+        unit = 100 if cell.metric in ("image_auroc", "pixel_auroc") else 1
+        values.append(unit * story["metrics"][cell.metric])
+        if (resampled := results.replicates(run).get(cell.metric)) is not None:
+            replicates.append(unit * resampled)
     return np.array(values), np.mean(replicates, axis=0) if replicates else np.array([])
