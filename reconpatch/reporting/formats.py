@@ -4,7 +4,10 @@ from typing import Any
 
 import pandas as pd
 
+from reconpatch.grid import AVERAGE
+
 MISSING = "–"
+NOT_MEASURED = "not measured: "
 NOT_RUN = "a figure of the paper's; the method is not run here"
 LEGEND = "Measured, ± its standard deviation over seeds; in brackets what the paper prints."
 PAIR = "Pairs are image and pixel AUROC."
@@ -27,13 +30,11 @@ def wide(tidy: pd.DataFrame, *, paper_only: bool = True) -> pd.DataFrame:
             {row: _cell(cell) for row, cell in column.groupby("row", sort=False)}
         )
     table = pd.DataFrame(columns).reindex(tidy["row"].unique()).fillna(MISSING)
-    table.index = [_spelled(str(row)) for row in table.index]
+    if AVERAGE in table.index:
+        # Its rows are categories, which have the names of folders.
+        spelled = [str(row).replace("_", " ") for row in table.index]
+        table.index = [row[:1].upper() + row[1:] for row in spelled]
     return table
-
-
-def _spelled(row: str) -> str:
-    """Category names as people write them; other rows as they are."""
-    return row.replace("_", " ").capitalize() if row.islower() and row.isidentifier() else row
 
 
 def _cell(cell: pd.DataFrame) -> str:

@@ -17,7 +17,7 @@ from rich.text import Text
 from reconpatch.errors import InputError
 from reconpatch.files import whole
 from reconpatch.grid import AVERAGE, KINDS, Run, batches
-from reconpatch.reporting.formats import LEGEND, NOT_RUN, PAIR, latex, markdown, wide
+from reconpatch.reporting.formats import LEGEND, NOT_MEASURED, NOT_RUN, PAIR, latex, markdown, wide
 from reconpatch.reporting.table import Results, table
 from reconpatch.suite import Suite
 
@@ -76,7 +76,13 @@ def write_report(suite: Suite, results: Path, published: Path, folder: Path) -> 
 def _reasons(tidy: pd.DataFrame) -> list[str]:
     """Why figures of ours are missing, each said once."""
     ours = tidy.loc[tidy["reason"] != NOT_RUN, "reason"].dropna()
-    return list(dict.fromkeys(reason for said in ours for reason in said.split("; ")))
+    reasons = dict.fromkeys(reason for said in ours for reason in said.split("; "))
+    missing = [reason for reason in reasons if reason.startswith(NOT_MEASURED)]
+    return [
+        *(reason for reason in reasons if reason not in missing),
+        *missing[:1],
+        *([f"and so are {len(missing) - 1} other runs"] if len(missing) > 1 else []),
+    ]
 
 
 def _printed(path: Path) -> pd.DataFrame:

@@ -13,7 +13,7 @@ from reconpatch.evaluation import interval
 from reconpatch.files import read_json
 from reconpatch.grid import Cell, Run, cells
 from reconpatch.recipe import Ensemble, Recipe
-from reconpatch.reporting.formats import NOT_RUN
+from reconpatch.reporting.formats import NOT_MEASURED, NOT_RUN
 from reconpatch.suite import Place, Suite
 
 COLUMNS = ["row", "column", "metric", "paper", "measured", "run", "std", "low", "high", "reason"]
@@ -143,7 +143,7 @@ def _measured(cell: Cell, seeds: tuple[int, ...], results: Results) -> dict[str,
     for place in cell.places:
         found = [_of_place(cell, place, side, seeds, results) for side in sides]
         if missing := [reason for reason in found if isinstance(reason, str)]:
-            if missing[0].startswith("not measured"):
+            if missing[0].startswith(NOT_MEASURED):
                 return {"run": run_ids, "reason": missing[0]}
             reasons.append(f"{place.name}: {missing[0]}")
             continue
@@ -173,7 +173,7 @@ def _of_place(
         wanted = "inference.json" if cell.metric == "inference_ms" else "metrics.json"
         story = results.story(run, wanted)
         if story is None:
-            return f"not measured: {run.id}"
+            return f"{NOT_MEASURED}{run.id}"
         if cell.metric == "inference_ms":
             values.append(np.mean(story["milliseconds"]))
             continue
