@@ -155,7 +155,9 @@ def print_tables(folder: Path) -> None:
             console.print(f"No figure, because: {'; '.join(reasons)}.\n", soft_wrap=True)
     console.print(LEGEND)
     drawn = sorted((folder / "figures").glob("*.png"), key=lambda path: _parts(path.stem))
-    console.print(f"Figures: {', '.join(path.stem for path in drawn)}, in {folder / 'figures'}")
+    if drawn:
+        names = ", ".join(path.stem for path in drawn)
+        console.print(f"Figures: {names}, in {folder / 'figures'}")
     console.print(f"Report: {(folder / 'report.html').resolve().as_uri()}", soft_wrap=True)
 
 
