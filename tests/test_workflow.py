@@ -223,6 +223,23 @@ def test_a_changed_experiment_reruns_what_depends_on_it_alone(finished: Path) ->
         experiments.write_text(TABLES)
 
 
+def test_a_new_table_measures_its_own_runs_and_draws_the_report_anew(finished: Path) -> None:
+    experiments = finished / "config" / "experiments.yaml"
+    new = """
+  tableS2:
+    caption: margins
+    rows: [{name: Detection}]
+    columns: [{name: "2", recipe: {representation: {margin: 2.0}}}, {name: "1"}]
+figures:
+"""
+    experiments.write_text(TABLES.replace("figures:\n", new.lstrip("\n")))
+    try:
+        planned = snakemake(finished, "--dry-run", *TINY_CONFIG)
+        assert planned_jobs(planned) == {"measure": 1, "report": 1, "all": 1, "total": 3}
+    finally:
+        experiments.write_text(TABLES)
+
+
 def test_a_killed_batch_goes_on_where_it_stopped(finished: Path) -> None:
     """The results of an unbroken run, and the finished part is not measured again."""
     batch = "table1"
