@@ -12,6 +12,7 @@ from benchmarks import anomalib_peer
 from benchmarks.measure import in_turns
 from benchmarks.plan import Plan
 from benchmarks.report import Findings, Row
+from reconpatch.batch import measure as measure_batch
 from reconpatch.datasets import Category, read_mvtec_layout
 from reconpatch.features import extract, load_backbone
 from reconpatch.features.images import image_batches
@@ -19,7 +20,6 @@ from reconpatch.files import read_json
 from reconpatch.grid import Batch, Run
 from reconpatch.recipe import FeatureSettings, Recipe
 from reconpatch.run import RecipeRun
-from reconpatch.run import measure as measure_batch
 
 RECIPE = Recipe(features=FeatureSettings(backbone="efficientnet_lite0"))
 CPU = torch.device("cpu")

@@ -93,8 +93,8 @@ def measure(
     threads: Threads = 2,
 ) -> None:
     """Train, detect and evaluate an experiment's runs on a category (Eqs. 1-12)."""
+    from reconpatch.batch import measure, write_manifest
     from reconpatch.grid import batches
-    from reconpatch.run import measure, write_manifest
     from reconpatch.torch_setup import set_up_torch
 
     wanted = (experiment, dataset, category)

@@ -23,7 +23,6 @@ as it is, so that a killed batch goes on where it stopped.
 import zlib
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import groupby
 from math import ceil
 from pathlib import Path
 from typing import Any
@@ -33,33 +32,23 @@ import pandas as pd
 import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
-from tqdm import tqdm
 
 from reconpatch.detection import (
     EnsembleMember,
     MemoryBank,
     Scores,
     anomaly_maps,
-    coreset_size,
-    fuse,
     represent,
-    score,
     score_training,
-    select_coreset,
 )
 from reconpatch.evaluation import (
-    SAMPLE,
-    effective_rank,
     evaluate,
-    neighbour_overlap,
-    relative_spread,
 )
 from reconpatch.features import FeatureStore, Patches
 from reconpatch.files import read_json, whole, write_json
-from reconpatch.grid import Batch, Run
+from reconpatch.grid import Run
 from reconpatch.provenance import Stopwatch, provenance
 from reconpatch.recipe import (
-    Ensemble,
     LinearMapSettings,
     PatchSettings,
     Recipe,
@@ -73,38 +62,6 @@ from reconpatch.representation import (
     train,
 )
 from reconpatch.source_hash import fingerprint, source_hash
-
-NEIGHBOURS, LEFT_OUT = 5, 20
-"""Of the diagnostics: k, and how many training images are scored without their own vectors."""
-
-
-def measure(batch: Batch, results: Path, device: torch.device) -> None:
-    """Measure the batch's runs as far as they are not current.
-
-    Runs that share training patches, representation and seed share one training and one selection
-    of the coreset: the greedy order makes a smaller coreset the beginning of a larger one.
-
-    Raises:
-        InputError: a training fails, or an ensemble's scores cannot be scaled.
-    """
-    name = f"{batch.category} {batch.experiment}"
-    with tqdm(total=len(batch.runs), desc=name, unit="run") as progress:
-        single = [RecipeRun(run, results, device) for run in batch.runs if run.members == (run,)]
-        for _, sharing in groupby(sorted(single, key=_shared), key=_shared):
-            group = list(sharing)
-            _detect([each for each in group if not each.is_detected])
-            for each in group:
-                each.evaluate()
-                progress.update()
-        for run in batch.runs:
-            if run.members != (run,):
-                _measure_ensemble(run, results, device)
-                progress.update()
-
-
-def _shared(run: "RecipeRun") -> tuple[str, str, int]:
-    recipe = run.recipe
-    return recipe.train_patches.key, recipe.representation.key, run.run.seed
 
 
 @dataclass(frozen=True)
@@ -167,7 +124,7 @@ class RecipeRun:
     @property
     def is_detected(self) -> bool:
         """Whether the scores on disk are current."""
-        return _is_current(self.folder / "detection.json", self._detected)
+        return is_current(self.folder / "detection.json", self._detected)
 
     def layer(self) -> nn.Linear | None:
         """Return f, made now if there is none that is current; None for PatchCore.
@@ -178,7 +135,7 @@ class RecipeRun:
         if self.recipe.pooled:
             return None
         folder = self.representation_folder
-        if not _is_current(folder / "training.json", self._represented):
+        if not is_current(folder / "training.json", self._represented):
             self._make_layer(folder)
         return load_representation_layer(folder / "representation.safetensors")
 
@@ -248,13 +205,13 @@ class RecipeRun:
     def evaluate(self) -> None:
         """Measure the run and write ``metrics.json``, unless that is current."""
         path = self.folder / "metrics.json"
-        if _is_current(path, self._evaluated):
+        if is_current(path, self._evaluated):
             return
         scores = read_scores(self.folder / "patch_scores.npz")
         watch = Stopwatch()
         with watch("evaluation"):
             maps = anomaly_maps(scores.patches, self.recipe.features.crop, self.recipe.detection)
-            measured, replicates = _evaluate(self.test_patches, scores.images, maps)
+            measured, replicates = evaluate_scores(self.test_patches, scores.images, maps)
         detection = read_json(self.folder / "detection.json")
         measured["metrics"] |= detection["diagnostics"]
         if detection["diagnostics"]["left_out_spread"] is None:
@@ -266,7 +223,7 @@ class RecipeRun:
         }
         if not self.recipe.pooled:
             steps["training"] = read_json(self.representation_folder / "training.json")
-        _write_metrics(
+        write_metrics(
             self.run, self.folder, self.test_patches, measured, replicates, steps, self._evaluated
         )
 
@@ -277,7 +234,7 @@ class RecipeRun:
         """
         made_of = fingerprint(self._detected, "training scores")
         path = self.folder / "training_scores.npz"
-        if not _is_current(path.with_suffix(".json"), made_of):
+        if not is_current(path.with_suffix(".json"), made_of):
             tensors = load_file(self.folder / "memory_bank.safetensors")
             patches = self.train_patches.patches("train")
             watch = Stopwatch()
@@ -297,101 +254,9 @@ class RecipeRun:
         return EnsembleMember(test=test, training=read_scores(path)), made_of
 
 
-def _detect(runs: list[RecipeRun]) -> None:
-    """Detect for runs that share training patches, representation and seed."""
-    if not runs:
-        return
-    first = runs[0]
-    watch = Stopwatch()
-    layer = first.layer()
-    with watch("representation"):
-        features = first.represented(first.train_patches.patches("train"), layer)
-    sizes = [coreset_size(len(features), run.recipe.detection.coreset_share) for run in runs]
-    with watch("coreset"):
-        coreset = select_coreset(
-            features, max(sizes), first.run.seed, f"{first.run.category} coreset"
-        )
-    shared = watch.story()["seconds"]
-    for run, size in zip(runs, sizes, strict=True):
-        _score(run, features, coreset[:size].clone(), layer, shared)
-
-
-def _score(
-    run: RecipeRun,
-    features: Tensor,
-    indices: Tensor,
-    layer: nn.Linear | None,
-    shared: dict[str, float],
-) -> None:
-    """Score the test images by the memory bank of these training features, and write it all."""
-    patches = run.test_patches.patches("test")
-    watch = Stopwatch()
-    with watch("scoring"):
-        bank = MemoryBank(features[indices.to(features.device)])
-        found = run.represented(patches, layer)
-        scores = score(bank, found, patches.shape[1:3], run.recipe.detection)
-    story = watch.story()
-    story["seconds"] = {**shared, **story["seconds"]}
-    counts = {
-        "training_images": len(run.train_patches.patches("train")),
-        "training_patches": len(features),
-        "memory_bank": len(indices),
-        "dimension": features.shape[1],
-    }
-    diagnostics = _diagnose(run, bank, indices, features)
-    story = {"counts": counts, "diagnostics": diagnostics, **story, **provenance(run.device)}
-    run.write_detection(bank, indices, scores, story)
-
-
-def _diagnose(
-    run: RecipeRun, bank: MemoryBank, indices: Tensor, features: Tensor
-) -> dict[str, float | None]:
-    """What tells of the features without labels; the last by images that the bank leaves out."""
-    patches = run.train_patches.patches("train")
-    flat = patches.reshape(-1, patches.shape[-1])
-    rows = np.linspace(0, len(flat) - 1, min(SAMPLE, len(flat))).astype(int)
-    sample = torch.from_numpy(flat[rows]).float()
-    places = patches.shape[1] * patches.shape[2]
-    spread = None
-    if len((indices // places).unique()) > 1:
-        some = features[: LEFT_OUT * places]
-        grid, settings = patches.shape[1:3], run.recipe.detection
-        spread = relative_spread(score_training(bank, indices, some, grid, settings).images)
-    return {
-        "effective_rank": effective_rank(features),
-        "neighbour_overlap": neighbour_overlap(sample, features[rows].cpu(), NEIGHBOURS),
-        "left_out_spread": spread,
-    }
-
-
-def _measure_ensemble(run: Run, results: Path, device: torch.device) -> None:
-    """Fuse the members' scores and write the ensemble's ``metrics.json``, unless it is current."""
-    assert isinstance(run.recipe, Ensemble)
-    members = [RecipeRun(member, results, device) for member in run.members]
-    watch = Stopwatch()
-    with watch("training scores"):
-        read = [member.member() for member in members]
-    made_of = fingerprint(
-        run.recipe.deviation, *(print_ for _, print_ in read), source_hash("evaluation")
-    )
-    folder = results / "runs" / run.id
-    if _is_current(folder / "metrics.json", made_of):
-        return
-    first = members[0]
-    with watch("fusion"):
-        images, maps = fuse(
-            [member for member, _ in read],
-            first.recipe.features.crop,
-            first.recipe.detection,
-            run.recipe.deviation,
-        )
-    with watch("evaluation"):
-        measured, replicates = _evaluate(first.test_patches, images, maps)
-    steps = {"fusion": {**watch.story(), **provenance(device)}}
-    _write_metrics(run, folder, first.test_patches, measured, replicates, steps, made_of)
-
-
-def _evaluate(store: FeatureStore, images: Any, maps: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+def evaluate_scores(
+    store: FeatureStore, images: Any, maps: Any
+) -> tuple[dict[str, Any], dict[str, Any]]:
     """Measure image scores and maps against a category's labels and masks."""
     category = store.category
     masks = store.masks() if category.has_masks else None
@@ -399,7 +264,7 @@ def _evaluate(store: FeatureStore, images: Any, maps: Any) -> tuple[dict[str, An
     return evaluate(images, _labels(store), maps, masks, resampling_seed)
 
 
-def _write_metrics(
+def write_metrics(
     run: Run,
     folder: Path,
     store: FeatureStore,
@@ -408,6 +273,7 @@ def _write_metrics(
     steps: dict[str, Any],
     made_of: str,
 ) -> None:
+    """Write a run's replicates, and last its ``metrics.json`` with all that it rests on."""
     labels = _labels(store)
     with whole(folder / "replicates.npz") as aside, aside.open("wb") as file:
         np.savez(file, **replicates)
@@ -450,19 +316,6 @@ def epochs_to_keep(epochs: int) -> set[int]:
     return {ceil(share * epochs) for share in (0, 1 / 4, 1 / 2)} - {epochs}
 
 
-def _is_current(story: Path, made_of: str) -> bool:
+def is_current(story: Path, made_of: str) -> bool:
+    """Return whether a step's JSON file is there and tells of what it would be made of today."""
     return story.is_file() and read_json(story).get("fingerprint") == made_of
-
-
-def write_manifest(batch: Batch, results: Path) -> None:
-    """Write which runs the batch measured, with their metrics, to its file below ``batches``."""
-    write_json(
-        results / "batches" / f"{batch.id}.json",
-        {
-            "experiment": batch.experiment,
-            "runs": {
-                run.id: read_json(results / "runs" / run.id / "metrics.json")["metrics"]
-                for run in batch.runs
-            },
-        },
-    )

@@ -23,7 +23,7 @@ def source_hash(room: str) -> str:
     digest = hashlib.sha256()
     files = [PACKAGE / "recipe.py", PACKAGE / "settings.py"]
     if room not in ("datasets", "features"):
-        files.append(PACKAGE / "run.py")
+        files += [PACKAGE / "run.py", PACKAGE / "batch.py"]
     if room == "reporting":
         files += [PACKAGE / name for name in ("experiments.py", "grid.py", "suite.py")]
     for above in ROOMS[: ROOMS.index(room) + 1]:

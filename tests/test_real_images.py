@@ -6,12 +6,12 @@ from pathlib import Path
 import pytest
 import torch
 
+from reconpatch.batch import measure
 from reconpatch.datasets import Source, load_category
 from reconpatch.features import extract
 from reconpatch.files import read_json
 from reconpatch.grid import Batch, Run
 from reconpatch.recipe import FeatureSettings, PatchSettings, Recipe, RepresentationSettings
-from reconpatch.run import measure
 
 CPU = torch.device("cpu")
 FEATURES = FeatureSettings(backbone="efficientnet_lite0")

@@ -29,7 +29,10 @@ def test_an_edit_makes_its_room_and_those_after_it_stale(
     for room in ROOMS:
         (tmp_path / room).mkdir()
         (tmp_path / room / "module.py").write_text("x = 1")
-    for shared in ("recipe.py", "settings.py", "run.py", "suite.py", "experiments.py", "grid.py"):
+    for shared in (
+        *("recipe.py", "settings.py", "run.py", "batch.py"),
+        *("suite.py", "experiments.py", "grid.py"),
+    ):
         (tmp_path / shared).write_text("y = 1")
     monkeypatch.setattr("reconpatch.source_hash.PACKAGE", tmp_path)
     source_hash.cache_clear()

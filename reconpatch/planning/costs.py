@@ -98,7 +98,7 @@ def measure(
     say("the start of a job")
     light_start, _ = _start("import reconpatch.datasets")
     start, peak = _start(
-        "import reconpatch.run; from reconpatch.torch_setup import set_up_torch; "
+        "import reconpatch.batch; from reconpatch.torch_setup import set_up_torch; "
         f"set_up_torch({str(device)!r}, {threads}); "
         "from reconpatch.provenance import Stopwatch; print(Stopwatch().story()['peak_mib'])"
     )

@@ -10,6 +10,7 @@ import pytest
 import torch
 from PIL import Image
 
+from reconpatch.batch import measure as measure_batch
 from reconpatch.datasets import Source, load_category
 from reconpatch.datasets.demo import render
 from reconpatch.detection.coreset import coreset_memory
@@ -22,7 +23,6 @@ from reconpatch.planning.space import feature_bytes, kept_bytes, peak_memory
 from reconpatch.planning.units import Costs, Line, RecipeCosts
 from reconpatch.planning.workload import RunWork, Workload
 from reconpatch.recipe import DetectionSettings, PoolingSettings
-from reconpatch.run import measure as measure_batch
 from reconpatch.settings import Settings
 from reconpatch.suite import load_suite
 from tests.test_workflow import planned_jobs, snakemake
