@@ -119,8 +119,6 @@ class Figure(Settings):
     caption: str
     draws: Literal["embedding", "histogram", "maps", "memory"]
     stands_for: str = "MVTec AD"
-    method: Method = "ReConPatch"
-    model: str = "single"
     of: Annotated[tuple[Entry, ...], Field(min_length=1)]
     categories: tuple[str, ...] = ()
     along_training: bool = False

@@ -183,13 +183,11 @@ def panels(suite: Suite, name: str) -> list[tuple[str, Place, Recipe | Ensemble]
         (
             entry.name,
             place,
-            suite.recipe_of(
-                entry.model or figure.model, entry.method or figure.method, entry.recipe
-            ),
+            suite.recipe_of(entry.model or "single", entry.method or "ReConPatch", entry.recipe),
         )
         for place in chosen
         for entry in figure.of
-        if (entry.model or figure.model) in suite.models
+        if (entry.model or "single") in suite.models
     ]
 
 

@@ -177,7 +177,7 @@ class Suite(Settings):
         if missing:
             raise InputError(
                 f"Suite {self.name} needs data that is not here. No category folder (one that "
-                "holds train/good) at:\n  " + "\n  ".join(missing) + "\n"
+                "holds train/good, or BTAD's train/ok) at:\n  " + "\n  ".join(missing) + "\n"
                 "Unpack the data set there (docs/data.md says where to get it), or say where it "
                 "lies:\n"
                 f"  snakemake --cores all --config suite={self.name} data_root=DIR\n"

@@ -40,7 +40,7 @@ def test_every_row_and_column_is_one_of_the_papers(paper: Suite) -> None:
         assert asked <= known, table
 
 
-def test_thirteen_tables_and_nine_figures_are_there(demo: Suite) -> None:
+def test_thirteen_tables_and_seven_figures_are_there(demo: Suite) -> None:
     numbers = [*"1234567", "S1", "S2", "S3", "S4", "S5", "S6"]
     assert list(demo.experiments.tables) == [f"table{number}" for number in numbers]
     figures = ["3", "4", "5", "S1", "S2", "S3", "S4"]

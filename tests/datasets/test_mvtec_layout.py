@@ -5,7 +5,14 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from reconpatch.datasets import Category, find_categories, kind_of, mvtec_ad, read_mvtec_layout
+from reconpatch.datasets import (
+    Category,
+    btad,
+    find_categories,
+    kind_of,
+    mvtec_ad,
+    read_mvtec_layout,
+)
 from reconpatch.errors import InputError
 
 
@@ -113,6 +120,12 @@ def test_official_counts_of_mvtec_ad() -> None:
     assert sum(category.test_good for category in categories) == 467
     assert sum(category.test_defective for category in categories) == 1258
     assert [category.kind for category in categories].count("object") == 10
+
+
+def test_btads_counts_add_up_to_those_that_the_paper_gives() -> None:
+    products = btad().values()
+    assert sum(product.train for product in products) == 1799
+    assert sum(product.test_good + product.test_defective for product in products) == 741
 
 
 def test_kinds_are_known_for_mvtec_ad_alone() -> None:
