@@ -25,6 +25,8 @@ Metric = Literal[
     "effective_rank",
     "neighbour_overlap",
     "left_out_spread",
+    "labels_near_zero",
+    "labels_near_one",
 ]
 Method = Literal["PatchCore", "ReConPatch"]
 Changes = dict[str, Any]
@@ -117,7 +119,7 @@ class Figure(Settings):
     """
 
     caption: str
-    draws: Literal["embedding", "histogram", "maps", "memory"]
+    draws: Literal["embedding", "histogram", "maps", "memory", "diagnostics"]
     stands_for: str = "MVTec AD"
     of: Annotated[tuple[Entry, ...], Field(min_length=1)]
     categories: tuple[str, ...] = ()

@@ -131,12 +131,15 @@ class RepresentationSettings(Settings):
     nesterov: bool = True
     k: Count = 5
     include_self: bool = True
+    neighbour_set: Literal["nearest", "reciprocal"] = "nearest"
+    half_set: Literal["reciprocal", "nearest"] = "reciprocal"
     half_set_rounding: Literal["down", "up"] = "up"
     sigma: Positive = 1.0
     sigma_unit: Literal["absolute", "mean_squared_distance"] = "absolute"
     alpha: Fraction = 0.5
     margin: Positive = 1.0
     detach_mean_distance: bool = False
+    loss_reduction: Literal["rows", "pairs"] = "rows"
     ema_momentum: Fraction = 0.999
     mixed_precision: bool = False
 

@@ -216,6 +216,10 @@ class RecipeRun:
         measured["metrics"] |= detection["diagnostics"]
         if detection["diagnostics"]["left_out_spread"] is None:
             measured["reasons"]["left_out_spread"] = "the memory bank is of one image alone"
+        for metric, share in self._label_spread().items():
+            measured["metrics"][metric] = share
+            if share is None:
+                measured["reasons"][metric] = "nothing is trained"
         steps: dict[str, Any] = {
             "features": self.test_patches.story,
             "detection": detection,
@@ -226,6 +230,14 @@ class RecipeRun:
         write_metrics(
             self.run, self.folder, self.test_patches, measured, replicates, steps, self._evaluated
         )
+
+    def _label_spread(self) -> dict[str, float | None]:
+        """The shares of pseudo-labels near 0 and near 1 at the training's end."""
+        shares = ("labels_near_zero", "labels_near_one")
+        if self.recipe.trained is None or self.recipe.trained.epochs == 0:
+            return dict.fromkeys(shares)
+        history = pd.read_parquet(self.representation_folder / "training.parquet")
+        return {share: float(history[share].iloc[-1]) for share in shares}
 
     def member(self) -> tuple[EnsembleMember, str]:
         """Return the run as an ensemble's member, with a fingerprint; training images scored.

@@ -71,11 +71,23 @@ def eq5_symmetric(similarity: Matrix) -> Matrix:
     return [[(similarity[i][j] + similarity[j][i]) / 2 for j in size] for i in size]
 
 
-def contextual_similarity(zbar: Rows, k: int, half_k: int, *, include_self: bool) -> Matrix:
-    """Eqs. 2-5 in a row."""
-    shared = eq2_shared_neighbours(neighbour_sets(zbar, k, include_self=include_self))
-    half = eq3_reciprocal_neighbours(neighbour_sets(zbar, half_k, include_self=include_self))
-    return eq5_symmetric(eq4_query_expansion(shared, half))
+def contextual_similarity(
+    zbar: Rows,
+    k: int,
+    half_k: int,
+    *,
+    include_self: bool,
+    reciprocal_sets: bool = False,
+    reciprocal_half: bool = True,
+) -> Matrix:
+    """Eqs. 2-5 in a row, the sets of Eqs. 2 and 4 reciprocal or not."""
+    sets = neighbour_sets(zbar, k, include_self=include_self)
+    half = neighbour_sets(zbar, half_k, include_self=include_self)
+    shared = eq2_shared_neighbours(eq3_reciprocal_neighbours(sets) if reciprocal_sets else sets)
+    expanded = eq4_query_expansion(
+        shared, eq3_reciprocal_neighbours(half) if reciprocal_half else half
+    )
+    return eq5_symmetric(expanded)
 
 
 def mean_squared_distance(zbar: Rows) -> float:

@@ -181,6 +181,17 @@ def test_methods_and_members_are_those_that_the_columns_name(finished: Path) -> 
         assert {m["seed"] for m in members} == {story["seed"]}
 
 
+def test_pseudo_labels_are_told_of_where_something_is_trained(finished: Path) -> None:
+    for cell in tidy(finished, "table5").dropna(subset=["run"]).itertuples():
+        for story in stories(finished, cell.run):
+            shares = [story["metrics"][f"labels_near_{end}"] for end in ("zero", "one")]
+            if cell.column == "PatchCore":
+                assert shares == [None, None]
+                assert story["reasons"]["labels_near_zero"] == "nothing is trained"
+            else:
+                assert 0 <= min(shares) <= sum(shares) <= 1
+
+
 def test_figures_are_drawn_and_the_page_holds_tables_and_figures(finished: Path) -> None:
     reports = finished / "reports" / "tiny"
     drawn = {path.name for path in (reports / "figures").iterdir()}

@@ -17,7 +17,7 @@ from reconpatch.evaluation.embedding import embed, sample_patches
 from reconpatch.features import image_batches
 from reconpatch.grid import Run, panels
 from reconpatch.recipe import Recipe
-from reconpatch.reporting.figures import embedding, histogram, maps, memory
+from reconpatch.reporting.figures import diagnostics, embedding, histogram, maps, memory
 from reconpatch.reporting.figures.style import save
 from reconpatch.reporting.table import Results
 from reconpatch.run import RecipeRun, read_scores
@@ -28,10 +28,16 @@ EMBEDDED = 2000
 """Patches of a UMAP panel: more would lie on top of each other."""
 EXAMPLES = 3
 """Test images that a category shows at most, one a kind of defect, unless it shows one alone."""
+DIAGNOSTICS = {
+    "effective_rank": "Effective rank",
+    "neighbour_overlap": "Neighbours kept",
+    "left_out_spread": "Spread of left-out\nnormal scores",
+    "labels_near_zero": "Pseudo-labels near 0",
+}
 
 
 def write_figure(suite: Suite, name: str, results: Path, folder: Path) -> None:
-    """Draw a figure from runs of the suite's first seed to ``folder/<name>.svg`` and ``.png``.
+    """Draw a figure to ``folder/<name>.svg`` and ``.png``; what shows images, of the first seed.
 
     Args:
         suite: which categories and recipes.
@@ -44,6 +50,7 @@ def write_figure(suite: Suite, name: str, results: Path, folder: Path) -> None:
         "histogram": _histogram,
         "maps": _maps,
         "memory": _memory,
+        "diagnostics": _diagnostics,
     }[suite.experiments.figures[name].draws](suite, name, results)
     folder.mkdir(parents=True, exist_ok=True)
     save(drawn, folder / name)
@@ -179,3 +186,19 @@ def _memory(suite: Suite, name: str, results: Path) -> Figure:
                 }
             )
     return memory.draw(pd.DataFrame(points))
+
+
+def _diagnostics(suite: Suite, name: str, results: Path) -> Figure:
+    read = Results(results / "runs")
+    records = []
+    for shown, place, recipe in panels(suite, name):
+        for seed in suite.seeds:
+            if story := read.story(
+                Run(place.dataset, place.category, recipe, seed), "metrics.json"
+            ):
+                records.append({"map": shown, "category": place.name, **story["metrics"]})
+    columns = ["image_auroc", *DIAGNOSTICS]
+    points = pd.DataFrame(records, columns=["map", "category", *columns])
+    means = points.astype(dict.fromkeys(columns, float)).groupby(["map", "category"], sort=False)
+    points = means[columns].mean().reset_index()
+    return diagnostics.draw(points.assign(image_auroc=100 * points["image_auroc"]), DIAGNOSTICS)

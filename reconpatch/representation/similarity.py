@@ -42,14 +42,19 @@ def nearest_neighbours(squared: Tensor, k: int, *, include_self: bool) -> Tensor
     return masked.topk(k, dim=1, largest=False).indices
 
 
-def shared_neighbours(neighbours: Tensor) -> Tensor:
+def shared_neighbours(neighbours: Tensor, members: Tensor | None = None) -> Tensor:
     """Eq. 2: ``|N_k(i) & N_k(j)| / |N_k(i)|`` for each j of ``N_k(i)``, aligned to ``(B, k)``.
 
-    Everywhere else Eq. 2 is zero.
+    Everywhere else Eq. 2 is zero. With ``members``, bool ``(B, k)``, only those of the listed
+    neighbours are in the sets, and the values of the others are zero.
     """
     theirs = neighbours[neighbours]
-    shared = (neighbours[:, None, :, None] == theirs[:, :, None, :]).any(dim=3).sum(dim=2)
-    return shared / neighbours.shape[1]
+    same = neighbours[:, None, :, None] == theirs[:, :, None, :]
+    if members is None:
+        return same.any(dim=3).sum(dim=2) / neighbours.shape[1]
+    same &= members[:, None, :, None] & members[neighbours][:, :, None, :]
+    counts = members.sum(dim=1, keepdim=True).clamp(min=1)
+    return members * same.any(dim=3).sum(dim=2) / counts
 
 
 def reciprocal_neighbours(neighbours: Tensor) -> Tensor:
@@ -58,8 +63,10 @@ def reciprocal_neighbours(neighbours: Tensor) -> Tensor:
     return (neighbours[neighbours] == rows[:, None, None]).any(dim=2)
 
 
-def query_expansion(neighbours: Tensor, shared: Tensor, half: Tensor) -> tuple[Tensor, Tensor]:
-    """Eq. 4: the mean of Eq. 2's rows over the reciprocal half set, as a list of ``n`` terms a row.
+def query_expansion(
+    neighbours: Tensor, shared: Tensor, half: Tensor, members: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Eq. 4: the mean of Eq. 2's rows over the half set, as a list of ``n`` terms a row.
 
     A patch whose half set is empty (possible only where a patch is not its own neighbour) keeps
     its own row of Eq. 2.
@@ -68,12 +75,12 @@ def query_expansion(neighbours: Tensor, shared: Tensor, half: Tensor) -> tuple[T
         neighbours: ``N_k``, ``(B, k)``.
         shared: Eq. 2 on them, ``(B, k)``.
         half: ``N_{k/2}``, ``(B, h)``.
+        members: which of those are in the half set, bool ``(B, h)``: by Eq. 4 the reciprocal ones.
 
     Returns:
         Columns ``(B, n)`` and values ``(B, n)``, ``n = (h + 1) k``: the value of a pair is the sum
         of its terms, and zero where it has none.
     """
-    members = reciprocal_neighbours(half)
     alone = ~members.any(dim=1, keepdim=True)
     rows = torch.arange(len(neighbours), device=half.device)[:, None]
     half = torch.cat([half, rows], dim=1)
@@ -112,7 +119,25 @@ def pseudo_labels(zbar: Tensor, settings: RepresentationSettings) -> Tensor:
         # Of nothing but duplicates the mean is zero, and any sigma calls them alike.
         sigma = settings.sigma * mean.clamp_(min=torch.finfo(zbar.dtype).tiny)
     neighbours = nearest_neighbours(squared, settings.k, include_self=settings.include_self)
-    shared = shared_neighbours(neighbours)
-    columns, values = query_expansion(neighbours, shared, neighbours[:, : settings.half_k])
+    reciprocal = settings.neighbour_set == "reciprocal"
+    shared = shared_neighbours(
+        neighbours, reciprocal_neighbours(neighbours) if reciprocal else None
+    )
+    half = neighbours[:, : settings.half_k]
+    reciprocal = settings.half_set == "reciprocal"
+    members = reciprocal_neighbours(half) if reciprocal else torch.ones_like(half, dtype=torch.bool)
+    columns, values = query_expansion(neighbours, shared, half, members)
     labels = pairwise_similarity(squared, sigma).mul_(settings.alpha)
     return add_symmetric(labels, columns, (1 - settings.alpha) * values).clamp_(max=1)
+
+
+def label_spread(labels: Tensor) -> tuple[float, float]:
+    """Return the shares of pairs of different patches with labels below 0.1 and above 0.9.
+
+    Where nearly all are at one end, the pseudo-labels ``(B, B)`` tell hardly anything apart.
+    """
+    size = len(labels)
+    others = ~torch.eye(size, dtype=torch.bool, device=labels.device)
+    pairs = size * (size - 1)
+    low, high = ((labels < 0.1) & others).sum(), ((labels > 0.9) & others).sum()
+    return int(low) / pairs, int(high) / pairs

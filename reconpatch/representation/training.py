@@ -18,10 +18,12 @@ from reconpatch.recipe import LinearMapSettings, RepresentationSettings
 from reconpatch.representation.linear_maps import linear_map
 from reconpatch.representation.loss import relaxed_contrastive_loss
 from reconpatch.representation.networks import RepresentationNetwork, update_average
-from reconpatch.representation.similarity import pseudo_labels
+from reconpatch.representation.similarity import label_spread, pseudo_labels
 
 DELAY = 10
 """Seconds after which a training shows its progress; shorter ones would only fill the log."""
+
+HISTORY = ["epoch", "loss", "learning_rate", "labels_near_zero", "labels_near_one"]
 
 
 def train(
@@ -51,7 +53,8 @@ def train(
 
     Returns:
         The trained network, and a frame with the columns ``epoch`` (from 1), ``loss`` (mean over
-        the epoch's steps) and ``learning_rate`` (at its end).
+        the epoch's steps), and of its last step ``learning_rate``, ``labels_near_zero`` and
+        ``labels_near_one`` (see ``label_spread``).
 
     Raises:
         InputError: fewer patches than a mini-batch, or the loss is no longer finite.
@@ -100,6 +103,8 @@ def train(
                     settings.margin,
                     detach_mean_distance=settings.detach_mean_distance,
                 )
+                if settings.loss_reduction == "pairs":
+                    loss = loss / len(batch)
                 optimizer.zero_grad()
                 loss.backward()
                 optimizer.step()
@@ -115,11 +120,10 @@ def train(
                 )
             rate = scheduler.get_last_lr()[0]
             after_epoch(epoch, _on_patches(network, shift, scale))
-            history.append({"epoch": epoch, "loss": mean_loss, "learning_rate": rate})
+            spread = label_spread(labels)
+            history.append(dict(zip(HISTORY, (epoch, mean_loss, rate, *spread), strict=True)))
             progress.set_postfix(epoch=epoch, loss=f"{mean_loss:.4f}")
-    return _on_patches(network, shift, scale), pd.DataFrame(
-        history, columns=["epoch", "loss", "learning_rate"]
-    )
+    return _on_patches(network, shift, scale), pd.DataFrame(history, columns=HISTORY)
 
 
 def epoch_order(

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 from PIL import Image
 
-from reconpatch.reporting.figures import embedding, histogram, maps, memory
+from reconpatch.reporting.figures import diagnostics, embedding, histogram, maps, memory
 from reconpatch.reporting.figures.style import GREEN, ORANGE, save
 from tests import naive
 
@@ -33,6 +33,16 @@ SIZES = pd.DataFrame(
         for megabytes in (16.0, 4.0, 1.0)
     ],
     columns=["method", "metric", "megabytes", "value", "low", "high"],
+)
+# The rank falls with AUROC on weave and rises with it on mono; on bottle all maps are equal.
+WATCHED_AS = {"effective_rank": "Effective rank", "labels_near_zero": "Pseudo-labels near 0"}
+WATCHED = pd.DataFrame(
+    [
+        (f"map {i}", category, 90 + worth * i**2, 10.0 + i, np.nan)
+        for i in range(5)
+        for category, worth in (("weave", -1), ("mono", 1), ("bottle", 0))
+    ],
+    columns=["map", "category", "image_auroc", *WATCHED_AS],
 )
 
 
@@ -62,6 +72,7 @@ FIGURES: dict[str, Callable[[], Figure]] = {
     "histogram": lambda: histogram.draw(SCORES),
     "maps": draw_maps,
     "memory": lambda: memory.draw(SIZES),
+    "diagnostics": lambda: diagnostics.draw(WATCHED, WATCHED_AS),
 }
 
 
@@ -205,3 +216,13 @@ def test_memory_has_a_line_a_method_over_rising_sizes() -> None:
 def test_memory_without_intervals_has_no_bands() -> None:
     plain = memory.draw(SIZES.drop(columns=["low", "high"])).axes[0]
     assert (len(plain.lines), len(plain.collections)) == (2, 0)
+
+
+def test_diagnostics_are_ranked_against_auroc_within_each_category() -> None:
+    watched = WATCHED[WATCHED["category"] != "weave"]
+    ranked, blank = diagnostics.draw(watched, WATCHED_AS).axes
+    assert ranked.get_title() == "ρ = 1.00 (1.00 to 1.00)"
+    assert blank.get_title() == "no correlation"
+    assert diagnostics.draw(WATCHED, WATCHED_AS).axes[0].get_title() == "ρ = 0.00 (-1.00 to 1.00)"
+    mono = ranked.collections[0].get_offsets()
+    np.testing.assert_allclose(mono, [[10 + i, i**2 - 6] for i in range(5)])

@@ -12,6 +12,7 @@ from reconpatch.recipe import RepresentationSettings
 from reconpatch.representation import pseudo_labels
 from reconpatch.representation.similarity import (
     add_symmetric,
+    label_spread,
     nearest_neighbours,
     pairwise_similarity,
     query_expansion,
@@ -37,6 +38,8 @@ def neighbourhoods(draw: st.DrawFn) -> tuple[Tensor, RepresentationSettings]:
         sigma=draw(st.sampled_from([0.3, 1.0, 7.0])),
         sigma_unit=draw(st.sampled_from(["absolute", "mean_squared_distance"])),
         alpha=draw(st.sampled_from([0.0, 0.3, 1.0])),
+        neighbour_set=draw(st.sampled_from(["nearest", "reciprocal"])),
+        half_set=draw(st.sampled_from(["nearest", "reciprocal"])),
     )
     return zbar, chosen
 
@@ -51,7 +54,12 @@ def naive_labels(zbar: Tensor, chosen: RepresentationSettings) -> Tensor:
     labels = naive.eq6_pseudo_labels(
         naive.eq1_pairwise_similarity(rows, chosen.sigma * unit),
         naive.contextual_similarity(
-            rows, chosen.k, naive_half(chosen), include_self=chosen.include_self
+            rows,
+            chosen.k,
+            naive_half(chosen),
+            include_self=chosen.include_self,
+            reciprocal_sets=chosen.neighbour_set == "reciprocal",
+            reciprocal_half=chosen.half_set == "reciprocal",
         ),
         chosen.alpha,
     )
@@ -95,7 +103,8 @@ def test_equations_1_to_5_follow_the_sets(drawn: tuple[Tensor, RepresentationSet
         assert reciprocal == naive.eq3_reciprocal_neighbours(sets)
 
         half = naive.neighbour_sets(rows, naive_half(chosen), include_self=own)
-        columns, values = query_expansion(found, shared, found[:, : naive_half(chosen)])
+        listed = found[:, : naive_half(chosen)]
+        columns, values = query_expansion(found, shared, listed, reciprocal_neighbours(listed))
         torch.testing.assert_close(
             dense(columns, values),
             torch.tensor(
@@ -126,7 +135,9 @@ def test_a_patch_with_an_empty_half_set_keeps_its_own_row() -> None:
     neighbours = nearest_neighbours(squared_distances(zbar), 2, include_self=False)
     half = neighbours[:, :1]
     assert reciprocal_neighbours(half)[:, 0].tolist() == [False, True, True, False]
-    expanded = query_expansion(neighbours, shared_neighbours(neighbours), half)
+    expanded = query_expansion(
+        neighbours, shared_neighbours(neighbours), half, reciprocal_neighbours(half)
+    )
     assert dense(*expanded).tolist() == [
         [0.0, 0.5, 0.5, 0.0],
         [0.5, 0.5, 0.0, 0.0],
@@ -187,3 +198,10 @@ def test_pseudo_labels_in_single_precision_do_not_suffer_from_a_distant_origin(
     torch.testing.assert_close(
         pseudo_labels(zbar, chosen).double(), naive_labels(zbar, chosen), atol=2e-6, rtol=0
     )
+
+
+def test_label_spread_counts_pairs_of_different_patches_alone() -> None:
+    labels = torch.tensor(
+        [[1.0, 0.05, 0.95, 0.5], [0.05, 0.0, 0.05, 0.5], [0.95, 0.05, 1.0, 0.5], [0.5] * 4]
+    )
+    assert label_spread(labels) == (4 / 12, 2 / 12)

@@ -117,6 +117,17 @@ def test_the_history_has_an_epoch_a_row_and_one_cosine_to_zero() -> None:
     cosine = [chosen.learning_rate * (1 + math.cos(math.pi * e / 5)) / 2 for e in range(1, 6)]
     np.testing.assert_allclose(history["learning_rate"], cosine, rtol=1e-9, atol=1e-12)
     assert np.isfinite(history["loss"]).all()
+    # Raw features are far apart in units of sigma: half of Eq. 6 is zero, and none is near one.
+    assert (history["labels_near_zero"] > 0.5).all()
+    assert (history["labels_near_one"] == 0).all()
+
+
+def test_the_loss_over_pairs_is_that_over_rows_by_the_mini_batch() -> None:
+    patches = random_patches(2, 4, 4, 8)
+    of_pairs = SMALL.model_copy(update={"epochs": 1, "loss_reduction": "pairs"})
+    _, rows = train(patches, SMALL.model_copy(update={"epochs": 1}), seed=0, device=CPU)
+    _, pairs = train(patches, of_pairs, seed=0, device=CPU)
+    np.testing.assert_allclose(pairs["loss"] * 32, rows["loss"], rtol=1e-6)
 
 
 class Recording(np.ndarray):
