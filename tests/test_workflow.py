@@ -305,7 +305,8 @@ def test_paper_with_its_folders_plans_every_run(tmp_path: Path) -> None:
     [
         (
             "suite=papr",
-            "There is no suite papr; there are: demo, elpv, mvtec-lite, paper, study, tiny",
+            "There is no suite papr; there are: demo, elpv, mvtec-lite, paper, study, study-short, "
+            "tiny",
         ),
         ("data_rot=images", "config has no data_rot"),
     ],
