@@ -1,6 +1,7 @@
 """A real HTTP server on loopback that does what each test tells it to, request by request."""
 
 import http.server
+import multiprocessing
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -12,6 +13,9 @@ from reconpatch.fetching.download import Patience
 Answer = Callable[["Handler"], None]
 HASTY = Patience(connect=1, read=0.4, slowest=20_000, rounds=3, backoff=0.02)
 """So little patience that a test of a slow mirror is quick."""
+# Real processes to be killed, each a fork of one that has the imports behind it.
+PROCESSES = multiprocessing.get_context("forkserver")
+PROCESSES.set_forkserver_preload(["__main__", "reconpatch.fetching.fetch"])
 
 
 class Handler(http.server.BaseHTTPRequestHandler):

@@ -1,10 +1,9 @@
 """Mirrors that misbehave: the right file or a clear error, and nothing half done in its place."""
 
 import hashlib
-import subprocess
-import sys
 import threading
 from collections import namedtuple
+from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +12,7 @@ import pytest
 from reconpatch.errors import InputError
 from reconpatch.fetching import download as module
 from reconpatch.fetching.download import Patience, download
-from tests.fetching.conftest import HASTY, Answer, Mirror, refuse, serve, web_page
+from tests.fetching.conftest import HASTY, PROCESSES, Answer, Mirror, refuse, serve, web_page
 
 FILE = np.random.default_rng(0).bytes(300_000)
 OTHER = np.random.default_rng(1).bytes(300_000)
@@ -175,27 +174,24 @@ def test_disk_space_is_checked_before_the_first_byte(
     assert visible(target) == []
 
 
+def start(mirror: Mirror, target: Path) -> ForkServerProcess:
+    process = PROCESSES.Process(
+        target=download, args=([mirror.url], SHA, target), kwargs={"title": "the file"}
+    )
+    process.start()
+    return process
+
+
 def test_a_killed_download_ends_verified(mirror: Mirror, target: Path) -> None:
     """kill -9 at ten random moments, each on what the one before left."""
     mirror.script = [serve(FILE, rate=200_000)]
-    code = (
-        "import sys; from pathlib import Path; from reconpatch.fetching.download import download;"
-        "print(flush=True); download([sys.argv[1]], sys.argv[2], Path(sys.argv[3]), title='x')"
-    )
-    command = [sys.executable, "-c", code, mirror.url, SHA, str(target)]
-    killed = 0
-    for moment in np.random.default_rng(0).uniform(0, 0.15, 10):
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
-        assert process.stdout
-        process.stdout.readline()
-        try:
-            process.wait(moment)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            killed += 1
-        process.communicate()
-        assert not target.exists() or target.read_bytes() == FILE
-    assert killed == 10
+    for moment in np.random.default_rng(0).uniform(0, 0.25, 10):
+        process = start(mirror, target)
+        process.join(moment)
+        assert process.is_alive()
+        process.kill()
+        process.join()
+        assert not target.exists()
     assert any(ranges(mirror))
     download([mirror.url], SHA, target, title="x", patience=Patience())
     assert target.read_bytes() == FILE
@@ -204,12 +200,9 @@ def test_a_killed_download_ends_verified(mirror: Mirror, target: Path) -> None:
 
 def test_two_processes_fetch_once(mirror: Mirror, target: Path) -> None:
     mirror.script = [serve(FILE, rate=600_000)]
-    code = (
-        "import sys; from pathlib import Path; from reconpatch.fetching.download import download;"
-        "download([sys.argv[1]], sys.argv[2], Path(sys.argv[3]), title='x')"
-    )
-    command = [sys.executable, "-c", code, mirror.url, SHA, str(target)]
-    both = [subprocess.Popen(command, stderr=subprocess.DEVNULL) for _ in range(2)]
-    assert [process.wait() for process in both] == [0, 0]
+    both = [start(mirror, target) for _ in range(2)]
+    for process in both:
+        process.join()
+    assert [process.exitcode for process in both] == [0, 0]
     assert target.read_bytes() == FILE
     assert ranges(mirror) == [None]

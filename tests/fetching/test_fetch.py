@@ -2,10 +2,9 @@
 
 import hashlib
 import io
-import subprocess
-import sys
 import tarfile
 import time
+from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +16,7 @@ from reconpatch.datasets import btad, mvtec_ad, read_mvtec_layout
 from reconpatch.errors import InputError
 from reconpatch.fetching.catalogue import Dataset, load_catalogue
 from reconpatch.fetching.fetch import fetch
-from tests.fetching.conftest import HASTY, Mirror, refuse, serve
+from tests.fetching.conftest import HASTY, PROCESSES, Mirror, refuse, serve
 from tests.fetching.test_archive import below
 
 CONFIG = Path(__file__).parents[2] / "config"
@@ -233,25 +232,9 @@ def test_no_mirror_says_where_to_put_what(tmp_path: Path, tiny: Dataset, mirror:
         assert word in str(error.value)
 
 
-FETCH = """
-import sys
-from pathlib import Path
-from reconpatch.fetching.catalogue import load_catalogue
-from reconpatch.fetching.fetch import fetch
-tiny = load_catalogue(Path(sys.argv[1]))["tiny"]
-print(flush=True)
-fetch(tiny, Path(sys.argv[2]), accepted=True)
-"""
-
-
-def start(config: Path, root: Path) -> subprocess.Popen[bytes]:
-    process = subprocess.Popen(
-        [sys.executable, "-c", FETCH, str(config), str(root)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-    )
-    assert process.stdout
-    process.stdout.readline()
+def start(dataset: Dataset, root: Path) -> ForkServerProcess:
+    process = PROCESSES.Process(target=fetch, args=(dataset, root), kwargs={"accepted": True})
+    process.start()
     return process
 
 
@@ -265,18 +248,17 @@ def test_killed_at_any_moment_the_next_run_ends_verified(
     mirror.script = [serve(ARCHIVE, rate=4 * len(ARCHIVE))]
     if origin == "local archive":
         (root.parent / "tiny.tar.xz").write_bytes(ARCHIVE)
-    process = start(tmp_path / "config", root.with_name("unbroken"))
     began = time.monotonic()
-    process.communicate()
+    start(tiny, root.with_name("unbroken")).join()
     seconds = time.monotonic() - began
     assert placed(root.with_name("unbroken")) == PLACED
     rng = np.random.default_rng(0)
     caught_unpacking = 0
     for moment in rng.uniform(0, seconds, 10):
-        process = start(tmp_path / "config", root)
-        time.sleep(moment)
+        process = start(tiny, root)
+        process.join(moment)
         process.kill()
-        process.communicate()
+        process.join()
         caught_unpacking += (root.parent / ".fetching" / "tiny.unpacking").exists()
         # In place whole or not at all.
         if root.exists():
@@ -290,8 +272,10 @@ def test_killed_at_any_moment_the_next_run_ends_verified(
 
 def test_two_processes_leave_one_good_copy(tmp_path: Path, tiny: Dataset, mirror: Mirror) -> None:
     root = tmp_path / "data" / "tiny"
-    both = [start(tmp_path / "config", root) for _ in range(2)]
-    assert [process.wait() for process in both] == [0, 0]
+    both = [start(tiny, root) for _ in range(2)]
+    for process in both:
+        process.join()
+    assert [process.exitcode for process in both] == [0, 0]
     assert placed(root) == PLACED
     assert len(mirror.asked) == 1
 
