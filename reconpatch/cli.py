@@ -44,15 +44,40 @@ def write_demo(
 
 
 @app.command()
+def fetch(
+    suite: SuiteName,
+    only: Annotated[
+        list[str] | None, typer.Option(help="Of these data sets alone; weights counts as one.")
+    ] = None,
+    accept: Annotated[
+        list[str] | None, typer.Option(help="Data sets whose licence you have accepted.")
+    ] = None,
+    data_root: DataRoot = Path("data"),
+    config: Config = Path("config"),
+    weights: Weights = Path("weights"),
+) -> None:
+    """Fetch what a suite needs of data sets and weights; check what is here already."""
+    from reconpatch.supply import supply
+
+    supply(_suite(suite, data_root, config), config, weights, only, accept or ())
+
+
+@app.command()
 def inspect(
     source: Annotated[str, typer.Option(help="The source as JSON: layout, dataset, root, ...")],
     category: Annotated[str, typer.Option(help="The category's name.")],
     output: Annotated[Path, typer.Option(help="The JSON file that lists the images.")],
+    config: Config = Path("config"),
 ) -> None:
     """Check that a category is whole, and list its images, labels and masks."""
     from reconpatch.datasets import Source, load_category
+    from reconpatch.fetching.catalogue import load_catalogue
+    from reconpatch.fetching.inventory import check_category
 
-    load_category(Source.model_validate_json(source), category).write(output)
+    chosen, catalogue = Source.model_validate_json(source), load_catalogue(config)
+    if chosen.root and chosen.dataset in catalogue:
+        check_category(catalogue[chosen.dataset], chosen.root, category)
+    load_category(chosen, category).write(output)
 
 
 @app.command()

@@ -75,8 +75,13 @@ def _bring(
     download_to.unlink()
 
 
-def check_licence(dataset: Dataset, accepted: bool) -> None:
+def check_licence(dataset: Dataset, accepted: bool, settings: str = "") -> None:
     """Make sure that the licence is accepted where its provider wants it to be.
+
+    Args:
+        dataset: the data set.
+        accepted: whether it is.
+        settings: what else the command has that the message tells to type.
 
     Raises:
         InputError: it is not; the message shows the licence and says what to type.
@@ -86,7 +91,7 @@ def check_licence(dataset: Dataset, accepted: bool) -> None:
             f"{dataset.title} can be fetched for you, once you have accepted its licence:\n"
             f"  {dataset.licence}\n  {dataset.page}\n"
             f"If you do, set {dataset.accepting}: true in config/config.yaml, or add it to the "
-            f"command:\n  snakemake --cores all --config {dataset.accepting}=true"
+            f"command:\n  snakemake --cores all --config {settings}{dataset.accepting}=true"
         )
 
 
