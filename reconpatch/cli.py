@@ -63,6 +63,40 @@ def fetch(
 
 
 @app.command()
+def bundle(
+    suite: SuiteName,
+    output: Annotated[Path, typer.Option(help="The tar file to write.")],
+    data_root: DataRoot = Path("data"),
+    config: Config = Path("config"),
+    weights: Weights = Path("weights"),
+) -> None:
+    """Pack weights, data inventory and settings of a suite for a machine without a network."""
+    from reconpatch.bundle import write_bundle
+
+    write_bundle(_suite(suite, data_root, config), config, weights, output)
+
+
+@app.command()
+def doctor(
+    suite: Annotated[str | None, typer.Option(help="The suite that is to run here.")] = None,
+    data_root: DataRoot = Path("data"),
+    config: Config = Path("config"),
+    weights: Weights = Path("weights"),
+) -> None:
+    """Check machine, data sets and weights; exit code 1 where something is amiss."""
+    from reconpatch.doctor import check_machine, check_supplies, print_checks
+    from reconpatch.fetching.catalogue import load_catalogue
+
+    catalogue = load_catalogue(config)
+    chosen = _suite(suite, data_root, config) if suite else None
+    to_fetch = chosen.to_fetch(catalogue) if chosen else ()
+    checks = check_machine(data_root, [catalogue[name] for name in to_fetch])
+    checks += check_supplies(chosen, catalogue, data_root, weights)
+    if print_checks(checks, Console(highlight=False)):
+        raise typer.Exit(1)
+
+
+@app.command()
 def inspect(
     source: Annotated[str, typer.Option(help="The source as JSON: layout, dataset, root, ...")],
     category: Annotated[str, typer.Option(help="The category's name.")],

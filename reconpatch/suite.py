@@ -14,7 +14,7 @@ from reconpatch.datasets import Kind, Source, find_categories, kind_in
 from reconpatch.errors import InputError
 from reconpatch.experiments import Changes, Experiments, Method, changed, load_experiments
 from reconpatch.fetching.catalogue import Dataset, load_catalogue
-from reconpatch.fetching.fetch import STAMP, check_licence
+from reconpatch.fetching.fetch import check_licence
 from reconpatch.fetching.inventory import is_absent
 from reconpatch.recipe import Ensemble, Recipe
 from reconpatch.settings import Settings, readable
@@ -174,13 +174,9 @@ class Suite(Settings):
             if dataset.source.root and dataset.source.dataset in catalogue and dataset.here
         }
 
-    def to_fetch(self, catalogue: dict[str, Dataset]) -> dict[str, Path]:
-        """Return the data sets that the workflow fetches or fetched, and where they lie."""
-        return {
-            name: root
-            for name, root in self.roots(catalogue).items()
-            if is_absent(root) or (root / STAMP).is_file()
-        }
+    def to_fetch(self, catalogue: Container[str]) -> dict[str, Path]:
+        """Return the data sets of its categories that are not here and can be fetched."""
+        return {name: root for name, root in self.roots(catalogue).items() if is_absent(root)}
 
     def check_data(self, catalogue: dict[str, Dataset], accepted: Container[str]) -> None:
         """Make sure that all data sets stand where the suite looks for them, or can be fetched.
@@ -193,7 +189,7 @@ class Suite(Settings):
             InputError: some do not; the message names them and what runs without. Or two data sets
                 have a category of one name.
         """
-        absent = {name: root for name, root in self.roots(catalogue).items() if is_absent(root)}
+        absent = self.to_fetch(catalogue)
         for name, root in absent.items():
             if not (root.parent / catalogue[name].archive).is_file():
                 try:

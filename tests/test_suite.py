@@ -108,4 +108,4 @@ def test_a_category_in_two_data_sets_is_named_after_them_unless_they_share_a_nam
     for category in ("bottle", "cable"):
         (tmp_path / "mvtec" / category / "train" / "good").mkdir(parents=True)
     with pytest.raises(InputError, match="category bottle of mvtec in two data sets of one name"):
-        alike.check_data()
+        alike.check_data({}, ())

@@ -84,6 +84,15 @@ def find_weights(name: str, timm_name: str, folder: Path) -> Weights:
         InputError: found in none of the three places, or twice in the folder, or with another hash
             than its name says.
     """
+    return weights_here(name, timm_name, folder) or _downloaded(name, timm_name, folder)
+
+
+def weights_here(name: str, timm_name: str, folder: Path) -> Weights | None:
+    """Return the weights of a package or of the local folder, None where there are none.
+
+    Raises:
+        InputError: found twice in the folder, or with another hash than its name says.
+    """
     spec = find_spec(PACKAGES[name]) if name in PACKAGES else None
     if spec and spec.origin:
         (path,) = Path(spec.origin).parent.glob("models/*.pth")
@@ -107,7 +116,7 @@ def find_weights(name: str, timm_name: str, folder: Path) -> Weights:
                 f"{sha256}. Delete it, and it is downloaded again, or replace it with a whole copy."
             )
         return Weights(local[0], f"folder {folder}", sha256)
-    return _downloaded(name, timm_name, folder)
+    return None
 
 
 def _downloaded(name: str, timm_name: str, folder: Path) -> Weights:

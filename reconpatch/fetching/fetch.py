@@ -22,10 +22,11 @@ WORKPLACE = ".fetching"
 def fetch(
     dataset: Dataset, root: Path, *, accepted: bool, patience: Patience | None = None
 ) -> None:
-    """Have the whole data set in ``root``, and leave there in ``fetched.json`` where it came from.
+    """Have the whole data set in ``root``.
 
     What lies in ``root`` is only checked. Else an archive of the published name beside ``root`` is
-    unpacked, and else it is downloaded. The folder appears whole or not at all.
+    unpacked, and else it is downloaded; the folder appears whole or not at all, with
+    ``fetched.json`` in it that says where it came from.
 
     Args:
         dataset: which.
@@ -47,8 +48,6 @@ def fetch(
                 _bring(dataset, root, workplace, accepted, patience)
                 return
     _check(dataset, root, root)
-    if not (root / STAMP).exists():
-        _stamp(dataset, root, "lay there", None)
 
 
 def _bring(
@@ -138,7 +137,7 @@ def _check(dataset: Dataset, folder: Path, root: Path) -> None:
         raise InputError(f"{dataset.title} in {root} is not whole:\n{lines}{remedy}")
 
 
-def _stamp(dataset: Dataset, folder: Path, origin: str, sha256: str | None) -> None:
+def _stamp(dataset: Dataset, folder: Path, origin: str, sha256: str) -> None:
     write_json(
         folder / STAMP,
         {

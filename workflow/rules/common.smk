@@ -44,8 +44,8 @@ try:
 except InputError as error:
     raise WorkflowError(str(error))
 
-# Those that lie there by themselves are none of the workflow's business.
-FETCHED = SUITE.to_fetch(CATALOGUE)
+# Once a data set is there, it is none of the workflow's business where it came from.
+TO_FETCH = SUITE.to_fetch(CATALOGUE)
 SOURCES = {dataset.id: dataset.source for dataset in SUITE.datasets}
 PATCH_SETTINGS = {p.key: p for batch in BATCHES.values() for p in batch.patches}
 OWNERS = {run: batch.id for batch in BATCHES.values() for run in batch.runs}
@@ -75,11 +75,12 @@ def category_folders(wildcards):
     if source.layout == "elpv":
         return []
     category = source.root / wildcards.category
-    stamp = []
-    if FETCHED.get(source.dataset) == source.root:
+    stamp = source.root / STAMP
+    if TO_FETCH.get(source.dataset) == source.root:
         # Which folders a category has is known once it is there.
-        stamp = list(getattr(checkpoints, f"fetch_{source.dataset}").get().output)
-    return stamp + sorted(
+        getattr(checkpoints, f"fetch_{source.dataset}").get()
+    # The same files are named the next time, when the data set is there.
+    return [str(stamp)] * stamp.is_file() + sorted(
         str(folder)
         for part in ("train", "test", "ground_truth")
         for folder in (category / part).glob("*")

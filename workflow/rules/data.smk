@@ -12,7 +12,7 @@ rule demo:
 
 
 # These are no work for a cluster, whose nodes often have no network.
-for NAME, ROOT in FETCHED.items():
+for NAME, ROOT in TO_FETCH.items():
 
     checkpoint:
         name:
