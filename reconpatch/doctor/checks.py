@@ -10,7 +10,7 @@ from rich.table import Table
 
 State = Literal["ok", "whole", "here", "partial", "absent", "damaged", "amiss", "-"]
 COLOURS = {"ok": "green", "whole": "green", "here": "green", "-": "dim"}
-SHOWN = 10
+SHOWN = 6
 """Problems of one check that are listed; more would not fit on a screen."""
 
 

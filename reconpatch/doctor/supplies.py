@@ -7,13 +7,15 @@ from huggingface_hub import try_to_load_from_cache
 from timm import get_pretrained_cfg
 
 from reconpatch.datasets import Source, find_categories
-from reconpatch.doctor.checks import Check
+from reconpatch.doctor.checks import Check, State
 from reconpatch.errors import InputError
 from reconpatch.features import TIMM_NAMES, weights_here
 from reconpatch.fetching.catalogue import Dataset
 from reconpatch.fetching.inventory import find_problems, is_absent
 from reconpatch.grid import backbones
 from reconpatch.suite import Suite, SuiteDataset
+
+PUT = "Put the category folders there, or have data_root name where they lie."
 
 
 def check_supplies(
@@ -47,7 +49,10 @@ def _needed(dataset: Dataset, taken: SuiteDataset, suite: str) -> Check:
     root = taken.source.root
     assert root is not None  # Only such are in the catalogue.
     if not is_absent(root):
-        return _present(dataset, root, suite, _categories(taken))
+        try:
+            return _present(dataset, root, suite, _categories(taken))
+        except InputError as error:
+            return _not_there(dataset.title, root, error)
     archive = root.parent / dataset.archive
     command = f"make data SUITE={suite}"
     if dataset.must_be_accepted and not archive.is_file():
@@ -70,11 +75,11 @@ def _extra(dataset: Dataset, root: Path, suite: str) -> Check:
 
 def _present(dataset: Dataset, root: Path, suite: str, categories: tuple[str, ...]) -> Check:
     problems = tuple(find_problems(dataset, root, categories))
-    known = len(set(categories) & set(dataset.categories))
+    here = sum((root / name).is_dir() for name in dataset.categories)
     command = f"make data SUITE={suite}" if suite else "fetch it anew"
     return Check(
         dataset.title,
-        f"{known} of {len(dataset.categories)} categories in {root}",
+        f"{here} of {len(dataset.categories)} categories in {root}",
         "partial" if problems else "whole",
         problems,
         f"put the published files in their place ({dataset.page}), or move {root} away and "
@@ -86,10 +91,7 @@ def _categories(taken: SuiteDataset) -> tuple[str, ...]:
     if taken.categories != "found":
         return taken.categories
     assert taken.source.root
-    try:
-        return tuple(find_categories(taken.source.root))
-    except InputError:
-        return ()
+    return tuple(find_categories(taken.source.root))
 
 
 def _own(taken: SuiteDataset) -> Check:
@@ -102,25 +104,24 @@ def _own(taken: SuiteDataset) -> Check:
     if source.layout == "elpv":
         return _elpv(source)
     try:
-        names = _in_place(taken)
-        return Check(source.dataset, f"{len(names)} categories in {source.root}", "here")
+        names = _categories(taken)
     except InputError as error:
-        return Check(
-            source.dataset,
-            f"not in {source.root}",
-            "absent",
-            (str(error),),
-            "Put the category folders there, or have data_root name where they lie.",
-        )
+        return _not_there(source.dataset, source.root, error)
+    assert source.root
+    missing = [f"{source.root / n} is missing." for n in names if not (source.root / n).is_dir()]
+    found = f"{len(names) - len(missing)} of {len(names)} categories in {source.root}"
+    state: State = "partial" if missing else "here"
+    return Check(source.dataset, found, state, tuple(missing), PUT)
 
 
-def _in_place(taken: SuiteDataset) -> tuple[str, ...]:
-    assert taken.source.root
-    found = find_categories(taken.source.root)
-    wanted = tuple(found) if taken.categories == "found" else taken.categories
-    if missing := sorted(set(wanted) - set(found)):
-        raise InputError(f"{taken.source.root} lacks {', '.join(missing)}.")
-    return wanted
+def _not_there(name: str, root: Path | None, error: InputError) -> Check:
+    return Check(
+        name,
+        f"not in {root}",
+        "absent",
+        (str(error),),
+        PUT,
+    )
 
 
 def _elpv(source: Source) -> Check:
@@ -155,5 +156,6 @@ def _weights(names: list[str], folder: Path, suite: str) -> Check:
         "\n".join(places) or f"none of {len(names)} here",
         "partial" if places and problems else "absent" if problems else "here",
         tuple(problems),
-        f"make data SUITE={suite}, or put NAME.pth or NAME.safetensors into {folder}.",
+        f"make data SUITE={suite}, or put NAME.pth or NAME.safetensors into {folder}; without a "
+        f"network: reconpatch bundle --suite {suite} on a machine that has one.",
     )
