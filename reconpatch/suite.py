@@ -13,8 +13,7 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 from reconpatch.datasets import Kind, Source, find_categories, kind_in
 from reconpatch.errors import InputError
 from reconpatch.experiments import Changes, Experiments, Method, changed, load_experiments
-from reconpatch.fetching.catalogue import Dataset, load_catalogue
-from reconpatch.fetching.fetch import check_licence
+from reconpatch.fetching.catalogue import Dataset, check_licence, load_catalogue
 from reconpatch.fetching.inventory import is_absent
 from reconpatch.recipe import Ensemble, Recipe
 from reconpatch.settings import Settings, readable
@@ -175,8 +174,9 @@ class Suite(Settings):
         }
 
     def to_fetch(self, catalogue: Container[str]) -> dict[str, Path]:
-        """Return the data sets of its categories that are not here and can be fetched."""
-        return {name: root for name, root in self.roots(catalogue).items() if is_absent(root)}
+        """Return the data sets that are not here and can be fetched, and where they belong."""
+        roots = self.roots(catalogue) | self.also
+        return {name: root for name, root in roots.items() if is_absent(root)}
 
     def check_data(self, catalogue: dict[str, Dataset], accepted: Container[str]) -> None:
         """Make sure that all data sets stand where the suite looks for them, or can be fetched.

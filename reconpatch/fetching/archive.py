@@ -131,6 +131,8 @@ def _entries(archive: Path, limits: Limits) -> Iterator[tuple[str, bool, IO[byte
             start = file.read(6)
     except OSError as error:
         raise InputError(f"{archive} cannot be read ({error.strerror}).") from None
+    if start.lstrip().startswith(b"<"):
+        raise _bad(archive, "it is a web page in place of an archive")
     if start.startswith(b"PK"):
         return _of_zip(archive)
     opener = next((opens for magic, opens in OPENERS.items() if start.startswith(magic)), None)

@@ -101,14 +101,21 @@ def load_catalogue(config: Path) -> dict[str, Dataset]:
         raise InputError(f"{catalogue} is not a catalogue ({error}).") from None
 
 
-def known(catalogue: dict[str, Dataset], name: str) -> Dataset:
-    """Return the data set ``name``.
+def check_licence(dataset: Dataset, accepted: bool, settings: str = "") -> None:
+    """Make sure that the licence is accepted where its provider wants it to be.
+
+    Args:
+        dataset: the data set.
+        accepted: whether it is.
+        settings: what else the command has that the message tells to type.
 
     Raises:
-        InputError: the catalogue does not have it.
+        InputError: it is not; the message shows the licence and says what to type.
     """
-    if name not in catalogue:
+    if dataset.must_be_accepted and not accepted:
         raise InputError(
-            f"There is no data set {name} to fetch; there are: {', '.join(catalogue)}."
+            f"{dataset.title} can be fetched for you, once you have accepted its licence:\n"
+            f"  {dataset.licence}\n  {dataset.page}\n"
+            f"If you do, set {dataset.accepting}: true in config/config.yaml, or add it to the "
+            f"command:\n  snakemake --cores all --config {settings}{dataset.accepting}=true"
         )
-    return catalogue[name]

@@ -7,9 +7,10 @@ from pathlib import Path
 
 from reconpatch.errors import InputError
 from reconpatch.fetching.archive import Limits, unpack
-from reconpatch.fetching.catalogue import Dataset
-from reconpatch.fetching.download import Patience, download, hash_of, locked
+from reconpatch.fetching.catalogue import Dataset, check_licence
+from reconpatch.fetching.download import download, hash_of, locked
 from reconpatch.fetching.inventory import find_problems, is_absent
+from reconpatch.fetching.transfer import Patience
 from reconpatch.fetching.visa import bring_to_mvtec_layout
 from reconpatch.files import write_json
 
@@ -72,26 +73,6 @@ def _bring(
         ) from None
     _put_in_place(dataset, download_to, root, workplace, "download", dataset.sha256)
     download_to.unlink()
-
-
-def check_licence(dataset: Dataset, accepted: bool, settings: str = "") -> None:
-    """Make sure that the licence is accepted where its provider wants it to be.
-
-    Args:
-        dataset: the data set.
-        accepted: whether it is.
-        settings: what else the command has that the message tells to type.
-
-    Raises:
-        InputError: it is not; the message shows the licence and says what to type.
-    """
-    if dataset.must_be_accepted and not accepted:
-        raise InputError(
-            f"{dataset.title} can be fetched for you, once you have accepted its licence:\n"
-            f"  {dataset.licence}\n  {dataset.page}\n"
-            f"If you do, set {dataset.accepting}: true in config/config.yaml, or add it to the "
-            f"command:\n  snakemake --cores all --config {settings}{dataset.accepting}=true"
-        )
 
 
 def _put_in_place(

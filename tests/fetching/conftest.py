@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from reconpatch.fetching.download import Patience
+from reconpatch.fetching.transfer import Patience
 
 Answer = Callable[["Handler"], None]
 HASTY = Patience(connect=1, read=0.4, slowest=20_000, rounds=3, backoff=0.02)

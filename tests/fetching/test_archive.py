@@ -199,12 +199,20 @@ def test_flipped_bytes_are_noticed(
     refused(archive, "damaged or cut short")
 
 
-@pytest.mark.parametrize("content", [b"", b"<html>Please sign in</html>", b"PK\x03\x04"])
+@pytest.mark.parametrize(
+    ("content", "complaint"),
+    [
+        (b"", "damaged or cut short"),
+        (b"PK\x03\x04", "damaged or cut short"),
+        (b"some words", "damaged or cut short"),
+        (b"\n<html>Please sign in</html>", "is a web page"),
+    ],
+)
 def test_what_is_no_archive(
-    tmp_path: Path, refused: Callable[[Path, str], None], content: bytes
+    tmp_path: Path, refused: Callable[[Path, str], None], content: bytes, complaint: str
 ) -> None:
     (tmp_path / "a.tar.xz").write_bytes(content)
-    refused(tmp_path / "a.tar.xz", "damaged or cut short")
+    refused(tmp_path / "a.tar.xz", complaint)
 
 
 def test_two_compressed_streams_are_one(tmp_path: Path) -> None:

@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 
 from reconpatch.errors import InputError
-from reconpatch.fetching import download as module
-from reconpatch.fetching.download import Patience, download
+from reconpatch.fetching import transfer as module
+from reconpatch.fetching.download import download
+from reconpatch.fetching.transfer import Patience
 from tests.fetching.conftest import HASTY, PROCESSES, Answer, Mirror, refuse, serve, web_page
 
 FILE = np.random.default_rng(0).bytes(300_000)
