@@ -96,6 +96,18 @@ def test_workflow_fetches_what_is_missing_once(checkout: Path, mirror: Mirror) -
     assert not mirror.asked
 
 
+def test_target_data_fetches_data_and_weights_and_starts_no_work(checkout: Path) -> None:
+    (checkout / "weights").mkdir()
+    weights = checkout / "weights" / "test_resnet.safetensors"
+    save_file(timm.create_model("test_resnet").state_dict(), weights)
+    small = ("--config", "suite=small", "accept_tiny_licence=true", "device=cpu")
+    printed = snakemake(checkout, "data", *small)
+    assert planned_jobs(printed) == {"data": 1, "total": 1}
+    assert "Tiny is whole in data/tiny." in printed
+    assert "test_resnet: weights/test_resnet.safetensors" in printed
+    assert not (checkout / "results").exists()
+
+
 def test_data_that_is_given_is_not_fetched(checkout: Path, mirror: Mirror) -> None:
     for name, content in PLACED.items():
         path = checkout / "data" / "tiny" / name
