@@ -41,11 +41,12 @@ def supply(
         needed = ", ".join([*roots, WEIGHTS])
         raise InputError(f"Suite {suite.name} has no need of {unknown[0]}; it needs: {needed}.")
     console = Console(highlight=False, soft_wrap=True)
-    for name, root in roots.items():
-        if only is None or name in only:
-            fetch(catalogue[name], root, accepted=name in accepted)
-            console.print(f"{catalogue[name].title} is whole in {root}.")
+    # Weights first, as they are the smaller part.
     if only is None or WEIGHTS in only:
         for name in backbones(suite):
             weights = find_weights(name, TIMM_NAMES.get(name, name), weights_folder)
             console.print(f"{name}: {weights.path} ({weights.source})")
+    for name, root in roots.items():
+        if only is None or name in only:
+            fetch(catalogue[name], root, accepted=name in accepted)
+            console.print(f"{catalogue[name].title} is whole in {root}.")

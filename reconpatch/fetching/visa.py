@@ -32,7 +32,8 @@ def bring_to_mvtec_layout(folder: Path) -> None:
 
 def _move(folder: Path, name: str, place: Path) -> None:
     source = (folder / name).resolve()
-    if not (source.is_relative_to(folder.resolve()) and place.is_relative_to(folder)):
+    top = folder.resolve()
+    if not (source.is_relative_to(top) and place.resolve().is_relative_to(top)):
         raise ValueError(f"{name} leads out of the folder")
     place.mkdir(parents=True, exist_ok=True)
     source.rename(place / source.name)

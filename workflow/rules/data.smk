@@ -30,10 +30,12 @@ for NAME, ROOT in TO_FETCH.items():
             suite=SUITE.name,
             dataset=NAME,
             data_root=lambda wildcards: config["data_root"],
+            weights=config["weights_folder"],
             accept=" ".join(f"--accept {name}" for name in ACCEPTED),
         shell:
-            "reconpatch fetch --suite {params.suite} --only {params.dataset} {params.accept}"
-            " --data-root {params.data_root:q} 2>&1 | tee {log:q}"
+            "reconpatch fetch --suite {params.suite} --only {params.dataset} --only weights"
+            " {params.accept} --data-root {params.data_root:q} --weights {params.weights:q}"
+            " 2>&1 | tee {log:q}"
 
 
 rule data:
