@@ -268,6 +268,8 @@ def load_suite(path: Path, data_root: Path, config: Path) -> Suite:
         content["also"] = {
             name: root.format(data_root=data_root) for name, root in content.get("also", {}).items()
         }
+        if unknown := sorted(set(content["also"]) - set(catalogue)):
+            raise InputError(f"{path}: also: {config / 'datasets'} knows no {unknown[0]}.")
         experiments = load_experiments(config / content.pop("experiments", "experiments.yaml"))
         return Suite.model_validate({"name": path.stem, **content, "experiments": experiments})
     except ValidationError as error:

@@ -105,11 +105,11 @@ def transfer(url: str, part: Part, title: str, patience: Patience) -> None:
         with requests.get(
             url, headers=headers, stream=True, timeout=(patience.connect, patience.read)
         ) as response:
-            _check_answer(response)
-            if response.status_code == 416:
+            if done and response.status_code == 416:
                 # Nothing is left to send: what came may be all of it.
                 write_json(part.note, {**version, "in_one_go": False})
                 return
+            _check_answer(response)
             goes_on = response.status_code == 206
             if goes_on:
                 total = _total_of_range(response, part)
@@ -144,7 +144,7 @@ def _check_answer(response: Response) -> None:
         raise BrokenError(
             f"answered {code} {response.reason}", float(wait) if wait.isdecimal() else 0.0
         )
-    if code not in (200, 206, 416):
+    if code not in (200, 206):
         raise RefusedError(f"answered {code} {response.reason}")
     if response.headers.get("Content-Type", "").lower().startswith("text/html"):
         raise RefusedError(

@@ -3,11 +3,14 @@
 import hashlib
 import threading
 from collections import namedtuple
+from dataclasses import replace
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from reconpatch.errors import InputError
 from reconpatch.fetching import transfer as module
@@ -117,6 +120,39 @@ def test_clear_error_and_the_next_call_succeeds(
     assert not target.exists()
     fetch(mirror, target, serve(FILE))
     assert target.read_bytes() == FILE
+
+
+@settings(
+    max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(
+    answers=st.lists(
+        st.sampled_from(
+            [
+                *(serve(FILE, cut=HALF), serve(FILE, tag=None, cut=9), serve(FILE, announce=HALF)),
+                *(serve(OTHER), serve(OTHER, cut=HALF), serve(OTHER[:HALF], tag='"one"')),
+                *(serve(FILE, ranges=False, cut=HALF + 1), serve(b""), refuse(503), refuse(404)),
+                *(refuse(416), refuse(206), web_page("text/html"), web_page("image/png")),
+            ]
+        ),
+        max_size=5,
+    )
+)
+def test_whatever_went_before_the_next_whole_answers_end_it(
+    mirror: Mirror, tmp_path_factory: pytest.TempPathFactory, answers: list[Answer]
+) -> None:
+    target = tmp_path_factory.mktemp("any") / "file.bin"
+    for answer in answers:
+        mirror.script = [answer]
+        try:
+            download([mirror.url], SHA, target, title="the file", patience=replace(HASTY, rounds=1))
+        except InputError:
+            assert not target.exists()
+        else:
+            assert target.read_bytes() == FILE
+    fetch(mirror, target, serve(FILE))
+    assert target.read_bytes() == FILE
+    assert visible(target) == ["file.bin"]
 
 
 def test_a_silent_mirror_is_left_for_the_next(mirror: Mirror, target: Path) -> None:

@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import shutil
 import tarfile
 import time
 from multiprocessing.context import ForkServerProcess
@@ -317,3 +318,12 @@ def test_visa_comes_in_the_layout_of_mvtec(tmp_path: Path, mirror: Mirror) -> No
         ("0001.JPG", "good"),
     ]
     assert cap.has_masks
+    # A list that leads elsewhere moves nothing there.
+    shutil.rmtree(tmp_path / "visa")
+    for bad in (listed.replace("cap,train", "../..,train"), listed.replace("cap/Data", "/etc")):
+        files["split_csv/1cls.csv"] = bad.encode()
+        (tmp_path / "tiny.tar.xz").write_bytes(pack(files))
+        with pytest.raises(InputError, match="leads out of the folder"):
+            bring(visa, tmp_path / "visa")
+        assert not (tmp_path / "visa").exists()
+        assert not (tmp_path / "train").exists()
