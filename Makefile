@@ -2,9 +2,13 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 
-.PHONY: demo test bench format help
+SUITE ?= paper
+
+.PHONY: demo data test bench format help
 help:
 	@echo "make demo    install into .venv, run the demo suite, print its tables"
+	@echo "make data    fetch the data sets and weights that SUITE=$(SUITE) needs, and start no work;"
+	@echo "             DATA=DIR is where they lie, ACCEPT=mvtec accepts MVTec AD's licence"
 	@echo "make test    install into .venv, check format, lint and types, run the tests"
 	@echo "make bench   install into .venv-bench, measure beside others' code (15 minutes; QUICK=1: 3);"
 	@echo "             DATA=DIR takes the images from MVTec AD's category folders in DIR"
@@ -13,6 +17,10 @@ help:
 demo: .venv/installed
 	$(BIN)/snakemake --cores all --quiet rules host --config suite=demo threads=1
 	@$(BIN)/reconpatch show demo
+
+data: .venv/installed
+	$(BIN)/snakemake data --cores 1 --quiet rules host --config suite=$(SUITE) \
+		$(if $(DATA),data_root="$(DATA)") $(if $(ACCEPT),accept_$(ACCEPT)_licence=true)
 
 test: .venv/installed-dev
 	$(BIN)/ruff format --check .

@@ -44,15 +44,74 @@ def write_demo(
 
 
 @app.command()
+def fetch(
+    suite: SuiteName,
+    only: Annotated[
+        list[str] | None, typer.Option(help="Of these data sets alone; weights counts as one.")
+    ] = None,
+    accept: Annotated[
+        list[str] | None, typer.Option(help="Data sets whose licence you have accepted.")
+    ] = None,
+    data_root: DataRoot = Path("data"),
+    config: Config = Path("config"),
+    weights: Weights = Path("weights"),
+) -> None:
+    """Fetch what a suite needs of data sets and weights; check what is here already."""
+    from reconpatch.supply import supply
+
+    supply(_suite(suite, data_root, config), config, weights, only, accept or ())
+
+
+@app.command()
+def bundle(
+    suite: SuiteName,
+    output: Annotated[Path, typer.Option(help="The tar file to write.")],
+    data_root: DataRoot = Path("data"),
+    config: Config = Path("config"),
+    weights: Weights = Path("weights"),
+) -> None:
+    """Pack weights, data inventory and settings of a suite for a machine without a network."""
+    from reconpatch.bundle import write_bundle
+
+    write_bundle(_suite(suite, data_root, config), config, weights, output)
+
+
+@app.command()
+def doctor(
+    suite: Annotated[str | None, typer.Option(help="The suite that is to run here.")] = None,
+    data_root: DataRoot = Path("data"),
+    config: Config = Path("config"),
+    weights: Weights = Path("weights"),
+) -> None:
+    """Check machine, data sets and weights; exit code 1 where something is amiss."""
+    from reconpatch.doctor import check_machine, check_supplies, print_checks
+    from reconpatch.fetching.catalogue import load_catalogue
+
+    catalogue = load_catalogue(config)
+    chosen = _suite(suite, data_root, config) if suite else None
+    to_fetch = chosen.to_fetch(catalogue) if chosen else ()
+    checks = check_machine(data_root, [catalogue[name] for name in to_fetch])
+    checks += check_supplies(chosen, catalogue, data_root, weights)
+    if print_checks(checks, Console(highlight=False)):
+        raise typer.Exit(1)
+
+
+@app.command()
 def inspect(
     source: Annotated[str, typer.Option(help="The source as JSON: layout, dataset, root, ...")],
     category: Annotated[str, typer.Option(help="The category's name.")],
     output: Annotated[Path, typer.Option(help="The JSON file that lists the images.")],
+    config: Config = Path("config"),
 ) -> None:
     """Check that a category is whole, and list its images, labels and masks."""
     from reconpatch.datasets import Source, load_category
+    from reconpatch.fetching.catalogue import load_catalogue
+    from reconpatch.fetching.inventory import check_category
 
-    load_category(Source.model_validate_json(source), category).write(output)
+    chosen, catalogue = Source.model_validate_json(source), load_catalogue(config)
+    if chosen.root and chosen.dataset in catalogue:
+        check_category(catalogue[chosen.dataset], chosen.root, category)
+    load_category(chosen, category).write(output)
 
 
 @app.command()

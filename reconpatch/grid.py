@@ -285,6 +285,11 @@ def timed_runs(suite: Suite) -> list[Run]:
     return list(dict.fromkeys(found))
 
 
+def backbones(suite: Suite) -> list[str]:
+    """Return the names of the backbones that the suite's runs use."""
+    return sorted({p.features.backbone for batch in batches(suite) for p in batch.patches})
+
+
 def summary(suite: Suite) -> str:
     """Say how many runs each table and figure is made of, and how many of all are unique."""
     lines = [f"{'':<10}{'cells':>7}{'their runs':>12}{'unique':>8}{'new':>8}"]

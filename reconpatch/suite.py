@@ -3,7 +3,7 @@
 Nothing in the code asks which suite it is; ``demo`` and ``paper`` differ by their files alone.
 """
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
@@ -13,6 +13,8 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 from reconpatch.datasets import Kind, Source, find_categories, kind_in
 from reconpatch.errors import InputError
 from reconpatch.experiments import Changes, Experiments, Method, changed, load_experiments
+from reconpatch.fetching.catalogue import Dataset, check_licence, load_catalogue
+from reconpatch.fetching.inventory import is_absent
 from reconpatch.recipe import Ensemble, Recipe
 from reconpatch.settings import Settings, readable
 
@@ -27,7 +29,7 @@ class SuiteDataset(Settings):
     """Categories of one source, in the place of one of the paper's data sets.
 
     ``found`` means every category folder under its root, and none where the root is missing and
-    the data set is ``optional``.
+    the data set is ``optional``; where it will be fetched, all that it has.
     """
 
     stands_for: str = "MVTec AD"
@@ -78,6 +80,8 @@ class Suite(Settings):
         methods: what a method changes in it.
         models: what stands for the paper's models.
         grids: of a table's rows or columns, those that the suite takes; all where it says nothing.
+        also: data sets that it takes images from besides its categories, and where they lie; they
+            are fetched with the others, and it runs without them.
         experiments: the tables and figures.
     """
 
@@ -90,6 +94,7 @@ class Suite(Settings):
     methods: dict[Method, Changes] = Field(default_factory=dict)
     models: dict[str, Model]
     grids: dict[str, tuple[str, ...]] = Field(default_factory=dict)
+    also: dict[str, Path] = Field(default_factory=dict)
     experiments: Experiments
 
     @field_validator("seeds")
@@ -160,17 +165,51 @@ class Suite(Settings):
                 f"Suite {self.name}: {method} with model {model} is no recipe: {readable(error)}"
             ) from None
 
-    def check_data(self) -> None:
-        """Make sure that the folders of all data sets stand where the suite looks for them.
+    def roots(self, catalogue: Container[str]) -> dict[str, Path]:
+        """Return the data sets of its categories that can be fetched, and where they lie."""
+        return {
+            dataset.source.dataset: dataset.source.root
+            for dataset in self.datasets
+            if dataset.source.root and dataset.source.dataset in catalogue and dataset.here
+        }
+
+    def to_fetch(self, catalogue: Container[str]) -> dict[str, Path]:
+        """Return the data sets that are not here and can be fetched, and where they belong."""
+        roots = self.roots(catalogue) | self.also
+        return {name: root for name, root in roots.items() if is_absent(root)}
+
+    def check_data(self, catalogue: dict[str, Dataset], accepted: Container[str]) -> None:
+        """Make sure that all data sets stand where the suite looks for them, or can be fetched.
+
+        Args:
+            catalogue: the data sets that can be fetched.
+            accepted: those of them whose licence is accepted.
 
         Raises:
             InputError: some do not; the message names them and what runs without. Or two data sets
                 have a category of one name.
         """
+        absent = self.to_fetch(catalogue)
+        for name, root in absent.items():
+            if not (root.parent / catalogue[name].archive).is_file():
+                try:
+                    check_licence(catalogue[name], name in accepted, f"suite={self.name} ")
+                except InputError as error:
+                    raise InputError(
+                        f"Suite {self.name} needs data that is not here: nothing lies in {root}.\n"
+                        f"{error}\n"
+                        f"Or put the unpacked folders into {root}, or {catalogue[name].archive} "
+                        "beside it, or say where they lie with data_root=DIR (docs/data.md).\n"
+                        "A suite that needs no download:\n"
+                        "  snakemake --cores all --config suite=demo"
+                    ) from None
         missing = [
             str(dataset.source.root / category)
             for dataset in self.datasets
-            if dataset.source.layout == "mvtec" and dataset.categories != "found" and dataset.here
+            if dataset.source.layout == "mvtec"
+            and dataset.categories != "found"
+            and dataset.here
+            and dataset.source.dataset not in absent
             for category in dataset.categories
             if dataset.source.root and not (dataset.source.root / category / "train").is_dir()
         ]
@@ -178,8 +217,8 @@ class Suite(Settings):
             raise InputError(
                 f"Suite {self.name} needs data that is not here. No category folder (one that "
                 "holds train/good, or BTAD's train/ok) at:\n  " + "\n  ".join(missing) + "\n"
-                "Unpack the data set there (docs/data.md says where to get it), or say where it "
-                "lies:\n"
+                "Unpack what is missing there, or move what is there away and it is all fetched "
+                "(docs/data.md), or say where it lies:\n"
                 f"  snakemake --cores all --config suite={self.name} data_root=DIR\n"
                 "A suite that needs no download:\n"
                 "  snakemake --cores all --config suite=demo"
@@ -214,10 +253,23 @@ def load_suite(path: Path, data_root: Path, config: Path) -> Suite:
     except yaml.YAMLError as error:
         raise InputError(f"{path} is not YAML: {error}") from None
     try:
+        catalogue = load_catalogue(config)
         for dataset in content["datasets"]:
             source = dataset["source"]
             if "root" in source:
                 source["root"] = source["root"].format(data_root=data_root)
+                fetchable = source["dataset"] in catalogue and not dataset.get("optional")
+                if (
+                    fetchable
+                    and dataset["categories"] == "found"
+                    and is_absent(Path(source["root"]))
+                ):
+                    dataset["categories"] = catalogue[source["dataset"]].categories
+        content["also"] = {
+            name: root.format(data_root=data_root) for name, root in content.get("also", {}).items()
+        }
+        if unknown := sorted(set(content["also"]) - set(catalogue)):
+            raise InputError(f"{path}: also: {config / 'datasets'} knows no {unknown[0]}.")
         experiments = load_experiments(config / content.pop("experiments", "experiments.yaml"))
         return Suite.model_validate({"name": path.stem, **content, "experiments": experiments})
     except ValidationError as error:

@@ -76,6 +76,7 @@ def test_another_split_of_the_same_data_set_has_other_results(tmp_path: Path) ->
         ('["3", "5"]', '["3", "6"]', "tableS1 has no row or column '6'"),
         ("models:", "modles:", "models: Field required"),
         ("title:", "title: [", "is not YAML"),
+        ("title:", "also: {ddt: textures}\ntitle:", "datasets knows no ddt"),
     ],
 )
 def test_mistakes_are_named_with_their_place(
@@ -108,4 +109,4 @@ def test_a_category_in_two_data_sets_is_named_after_them_unless_they_share_a_nam
     for category in ("bottle", "cable"):
         (tmp_path / "mvtec" / category / "train" / "good").mkdir(parents=True)
     with pytest.raises(InputError, match="category bottle of mvtec in two data sets of one name"):
-        alike.check_data()
+        alike.check_data({}, ())

@@ -280,8 +280,14 @@ def test_a_killed_batch_goes_on_where_it_stopped(finished: Path) -> None:
 
 def test_paper_without_its_data_stops_before_any_work(checkout: Path) -> None:
     refused = snakemake(checkout, succeeds=False)
-    for word in ("data/mvtec/bottle", "data/btad/01", "docs/data.md", "suite=demo"):
+    for word in ("in data/mvtec", "CC BY-NC-SA 4.0", "docs/data.md", "suite=demo"):
         assert word in refused
+    assert "--config suite=paper accept_mvtec_licence=true" in refused
+    (checkout / "data" / "mvtec" / "bottle" / "train").mkdir(parents=True)
+    partial = snakemake(checkout, succeeds=False)
+    assert "data/mvtec/cable" in partial
+    assert "data/mvtec/bottle" not in partial
+    shutil.rmtree(checkout / "data")
     assert not (checkout / "results" / "data" / "mvtec").exists()
 
 

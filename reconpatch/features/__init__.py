@@ -5,7 +5,7 @@ from reconpatch.features.backbones import TIMM_NAMES, Backbone, load_backbone, m
 from reconpatch.features.extract import extract
 from reconpatch.features.images import image_batches
 from reconpatch.features.store import FeatureStore, Patches
-from reconpatch.features.weights import Weights, find_weights
+from reconpatch.features.weights import Weights, find_weights, weights_here
 
 __all__ = [
     "TIMM_NAMES",
@@ -21,4 +21,5 @@ __all__ = [
     "map_indices",
     "patch_features",
     "pool_as_patchcore",
+    "weights_here",
 ]

@@ -6,6 +6,8 @@ from shlex import quote
 from snakemake.exceptions import WorkflowError
 
 from reconpatch.errors import InputError
+from reconpatch.fetching.catalogue import load_catalogue
+from reconpatch.fetching.fetch import STAMP
 from reconpatch.gpu import has_gpu
 from reconpatch.grid import batches, panels, runs_of, summary, timed_runs
 from reconpatch.source_hash import source_hash
@@ -14,16 +16,25 @@ from reconpatch.suite import load_suite
 # The environment that runs Snakemake also runs the steps, whether it is activated or not.
 shell.prefix(f"export PATH={quote(str(Path(sys.executable).parent))}:$PATH; ")
 
-KNOWN = {"suite", "data_root", "weights_folder", "device", "threads"}
+CATALOGUE = load_catalogue(Path("config"))
+ACCEPTING = {d.accepting: name for name, d in CATALOGUE.items() if d.must_be_accepted}
+KNOWN = {"suite", "data_root", "weights_folder", "device", "threads", *ACCEPTING}
 if unknown := set(config) - KNOWN:
     raise WorkflowError(
         f"config has no {', '.join(sorted(unknown))}; it has {', '.join(sorted(KNOWN))}."
     )
 
+# Snakemake leaves what the command line says a string.
+ACCEPTED = [
+    name
+    for setting, name in ACCEPTING.items()
+    if str(config.get(setting)).lower() in ("true", "yes", "1")
+]
+
 SUITE_FILE = f"config/suites/{config['suite']}.yaml"
 try:
     SUITE = load_suite(Path(SUITE_FILE), Path(config["data_root"]), Path("config"))
-    SUITE.check_data()
+    SUITE.check_data(CATALOGUE, ACCEPTED)
     BATCHES = {batch.id: batch for batch in batches(SUITE)}
     TIMED = timed_runs(SUITE)
     FIGURES = [name for name in SUITE.experiments.figures if panels(SUITE, name)]
@@ -33,6 +44,8 @@ try:
 except InputError as error:
     raise WorkflowError(str(error))
 
+# Once a data set is there, it is none of the workflow's business where it came from.
+TO_FETCH = SUITE.to_fetch(CATALOGUE)
 SOURCES = {dataset.id: dataset.source for dataset in SUITE.datasets}
 PATCH_SETTINGS = {p.key: p for batch in BATCHES.values() for p in batch.patches}
 OWNERS = {run: batch.id for batch in BATCHES.values() for run in batch.runs}
@@ -62,7 +75,12 @@ def category_folders(wildcards):
     if source.layout == "elpv":
         return []
     category = source.root / wildcards.category
-    return sorted(
+    stamp = source.root / STAMP
+    if TO_FETCH.get(source.dataset) == source.root:
+        # Which folders a category has is known once it is there.
+        getattr(checkpoints, f"fetch_{source.dataset}").get()
+    # The same files are named the next time, when the data set is there.
+    return [str(stamp)] * stamp.is_file() + sorted(
         str(folder)
         for part in ("train", "test", "ground_truth")
         for folder in (category / part).glob("*")

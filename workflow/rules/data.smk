@@ -11,6 +11,49 @@ rule demo:
         "reconpatch write-demo --output {output:q} 2>&1 | tee {log:q}"
 
 
+# These are no work for a cluster, whose nodes often have no network.
+for NAME, ROOT in TO_FETCH.items():
+
+    checkpoint:
+        name:
+            f"fetch_{NAME}"
+        output:
+            f"{ROOT}/{STAMP}",
+        log:
+            f"logs/fetch-{NAME}.log",
+        # Whatever cannot be had shows before hours of work, not after.
+        priority: 200
+        localrule: True
+        conda:
+            "../../environment.yml"
+        params:
+            suite=SUITE.name,
+            dataset=NAME,
+            data_root=lambda wildcards: config["data_root"],
+            weights=config["weights_folder"],
+            accept=" ".join(f"--accept {name}" for name in ACCEPTED),
+        shell:
+            "reconpatch fetch --suite {params.suite} --only {params.dataset} --only weights"
+            " {params.accept} --data-root {params.data_root:q} --weights {params.weights:q}"
+            " 2>&1 | tee {log:q}"
+
+
+rule data:
+    log:
+        f"logs/data-{SUITE.name}.log",
+    localrule: True
+    conda:
+        "../../environment.yml"
+    params:
+        suite=SUITE.name,
+        data_root=config["data_root"],
+        weights=config["weights_folder"],
+        accept=" ".join(f"--accept {name}" for name in ACCEPTED),
+    shell:
+        "reconpatch fetch --suite {params.suite} {params.accept} --data-root {params.data_root:q}"
+        " --weights {params.weights:q} 2>&1 | tee {log:q}"
+
+
 rule inspect:
     input:
         category_folders,

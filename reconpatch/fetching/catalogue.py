@@ -1,0 +1,121 @@
+"""What is known of the data sets that can be fetched, read from ``config/datasets``."""
+
+import csv
+from pathlib import Path
+from typing import Literal
+
+import yaml
+from pydantic import Field, ValidationError
+
+from reconpatch.errors import InputError
+from reconpatch.settings import Settings, readable
+
+
+class Folder(Settings):
+    """A folder of a category as published.
+
+    Attributes:
+        category: the category's name, a folder below the data set's root.
+        folder: the folder's path below the category.
+        files: how many files it has.
+        names: what they are called by their numbers from 0, as a format; empty where not known.
+    """
+
+    category: str
+    folder: str
+    files: int = Field(ge=0)
+    names: str = ""
+
+
+class Dataset(Settings):
+    """A data set that can be fetched.
+
+    Attributes:
+        name: what suites call it.
+        title: what messages call it.
+        archive: its archive's file name, under which a local copy is looked for.
+        mirrors: addresses of the archive.
+        sha256: the archive's hash.
+        page: where people get it by hand.
+        licence: what its provider asks of those who use it.
+        must_be_accepted: whether the provider wants the licence accepted before.
+        layout: how the archive's files lie: as the readers here want them, or as VisA's.
+        unpacked_gib: what the archive may unpack to, in GiB.
+        entries: how many files and folders it may have.
+        folders: its folders as published.
+    """
+
+    name: str
+    title: str
+    archive: str
+    mirrors: tuple[str, ...]
+    sha256: str = Field(pattern="^[0-9a-f]{64}$")
+    page: str
+    licence: str
+    must_be_accepted: bool = False
+    layout: Literal["folders", "visa"] = "folders"
+    unpacked_gib: float = Field(gt=0)
+    entries: int = Field(gt=0)
+    folders: tuple[Folder, ...]
+
+    @property
+    def categories(self) -> tuple[str, ...]:
+        """The names of its categories, sorted."""
+        return tuple(sorted({folder.category for folder in self.folders}))
+
+    @property
+    def accepting(self) -> str:
+        """The setting by which its licence is accepted."""
+        return f"accept_{self.name}_licence"
+
+
+def load_catalogue(config: Path) -> dict[str, Dataset]:
+    """Return the data sets of ``config/datasets`` by name; none where there is no such folder.
+
+    Raises:
+        InputError: the files hold unknown names or impossible values.
+    """
+    catalogue, inventory = (config / "datasets" / n for n in ("catalogue.yaml", "inventory.csv"))
+    if not catalogue.is_file():
+        return {}
+    with inventory.open(newline="") as lines:
+        rows = list(csv.DictReader(lines))
+    try:
+        return {
+            name: Dataset.model_validate(
+                {
+                    **entry,
+                    "name": name,
+                    "folders": [
+                        {key: row[key] for key in Folder.model_fields}
+                        for row in rows
+                        if row["dataset"] == name
+                    ],
+                }
+            )
+            for name, entry in yaml.safe_load(catalogue.read_text()).items()
+        }
+    except ValidationError as error:
+        raise InputError(f"{catalogue} is not a catalogue: {readable(error)}") from None
+    except (AttributeError, KeyError, TypeError, yaml.YAMLError) as error:
+        raise InputError(f"{catalogue} is not a catalogue ({error}).") from None
+
+
+def check_licence(dataset: Dataset, accepted: bool, settings: str = "") -> None:
+    """Make sure that the licence is accepted where its provider wants it to be.
+
+    Args:
+        dataset: the data set.
+        accepted: whether it is.
+        settings: what else the command has that the message tells to type.
+
+    Raises:
+        InputError: it is not; the message shows the licence and says what to type.
+    """
+    if dataset.must_be_accepted and not accepted:
+        raise InputError(
+            f"{dataset.title} can be fetched for you, once you have accepted its licence:\n"
+            f"  {dataset.licence}\n  {dataset.page}\n"
+            f"If you do, set {dataset.accepting}: true in config/config.yaml, or add it to the "
+            f"command:\n  snakemake --cores all --config {settings}{dataset.accepting}=true"
+        )

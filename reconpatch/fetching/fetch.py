@@ -1,0 +1,131 @@
+"""A data set in its place: as it lies there, from a local archive, or from a mirror."""
+
+import shutil
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+
+from reconpatch.errors import InputError
+from reconpatch.fetching.archive import Limits, unpack
+from reconpatch.fetching.catalogue import Dataset, check_licence
+from reconpatch.fetching.download import download, hash_of, locked
+from reconpatch.fetching.inventory import find_problems, is_absent
+from reconpatch.fetching.transfer import Patience
+from reconpatch.fetching.visa import bring_to_mvtec_layout
+from reconpatch.files import write_json
+
+STAMP = "fetched.json"
+"""The file in a data set's folder that says where it came from."""
+WORKPLACE = ".fetching"
+"""The folder beside a data set's for downloads and what is being unpacked."""
+
+
+def fetch(
+    dataset: Dataset, root: Path, *, accepted: bool, patience: Patience | None = None
+) -> None:
+    """Have the whole data set in ``root``.
+
+    What lies in ``root`` is only checked. Else an archive of the published name beside ``root`` is
+    unpacked, and else it is downloaded; the folder appears whole or not at all, with
+    ``fetched.json`` in it that says where it came from.
+
+    Args:
+        dataset: which.
+        root: the folder that holds, or will hold, its categories.
+        accepted: whether its licence is accepted; only a download asks for it.
+        patience: how long to bear with mirrors.
+
+    Raises:
+        InputError: the licence is not accepted, no mirror gave the archive, the archive is damaged
+            or malicious, or what lies there is not the whole data set.
+    """
+    root = root.absolute()
+    if is_absent(root):
+        workplace = root.parent / WORKPLACE
+        workplace.mkdir(parents=True, exist_ok=True)
+        with locked(workplace / root.name):
+            # Another process may have brought it meanwhile.
+            if is_absent(root):
+                _bring(dataset, root, workplace, accepted, patience)
+                return
+    _check(dataset, root, root)
+
+
+def _bring(
+    dataset: Dataset, root: Path, workplace: Path, accepted: bool, patience: Patience | None
+) -> None:
+    archive = root.parent / dataset.archive
+    if archive.is_file():
+        print(f"{dataset.title}: unpacking {archive}.", file=sys.stderr)
+        _put_in_place(dataset, archive, root, workplace, archive.name, hash_of(archive))
+        return
+    check_licence(dataset, accepted)
+    print(f"{dataset.title}: {dataset.licence}. {dataset.page}", file=sys.stderr)
+    download_to = workplace / dataset.archive
+    try:
+        download(
+            dataset.mirrors, dataset.sha256, download_to, title=dataset.title, patience=patience
+        )
+    except InputError as error:
+        raise InputError(
+            f"{error}\nPut it at {archive}, or the unpacked folders in {root}; both are to be had "
+            f"from {dataset.page}"
+        ) from None
+    _put_in_place(dataset, download_to, root, workplace, "download", dataset.sha256)
+    download_to.unlink()
+
+
+def _put_in_place(
+    dataset: Dataset, archive: Path, root: Path, workplace: Path, origin: str, sha256: str
+) -> None:
+    aside = workplace / f"{root.name}.unpacking"
+    # What a killed process left.
+    shutil.rmtree(aside, ignore_errors=True)
+    unpack(archive, aside, Limits(int(dataset.unpacked_gib * 2**30), dataset.entries))
+    top = _top(aside, dataset.categories)
+    if top is None:
+        raise InputError(
+            f"{archive} does not hold {dataset.title}: no folder in it has all of "
+            f"{', '.join(dataset.categories)}."
+        )
+    if dataset.layout == "visa":
+        bring_to_mvtec_layout(top)
+    _check(dataset, top, root)
+    _stamp(dataset, top, origin, sha256)
+    top.rename(root)
+    shutil.rmtree(aside, ignore_errors=True)
+
+
+def _top(folder: Path, categories: Iterable[str]) -> Path | None:
+    """The folder nearest the top that holds all categories."""
+    holds_all = [
+        place
+        for place in (folder, *folder.glob("*/"), *folder.glob("*/*/"))
+        if all((place / name).is_dir() for name in categories)
+    ]
+    return holds_all[0] if holds_all else None
+
+
+def _check(dataset: Dataset, folder: Path, root: Path) -> None:
+    """Raise an error that names what is amiss in ``folder`` by where it would lie in ``root``."""
+    if problems := find_problems(dataset, folder):
+        lines = "".join(f"- {line}\n".replace(str(folder), str(root)) for line in problems)
+        remedy = (
+            f"Mend these files, or move {root} away, and the next run fetches all of it."
+            if folder == root
+            else f"The archive is not as published; get it again from {dataset.page}"
+        )
+        raise InputError(f"{dataset.title} in {root} is not whole:\n{lines}{remedy}")
+
+
+def _stamp(dataset: Dataset, folder: Path, origin: str, sha256: str) -> None:
+    write_json(
+        folder / STAMP,
+        {
+            "dataset": dataset.title,
+            "origin": origin,
+            "archive_sha256": sha256,
+            "licence": dataset.licence,
+            "page": dataset.page,
+        },
+    )
