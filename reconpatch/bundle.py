@@ -25,19 +25,22 @@ README = """Suite {suite} of the ReConPatch benchmark, for a machine without a n
    It holds config/ (settings, suites, the data sets' inventory) and weights/.
 2. Data sets are not in it, as their licences stand:
 {datasets}
-3. reconpatch doctor --suite {suite}
-4. snakemake --cores all --config suite={suite}
+3. reconpatch doctor --suite {suite} --data-root {data_root}
+4. snakemake --cores all --config suite={suite} data_root={data_root}
 
 {packages}"""
 
 
-def write_bundle(suite: Suite, config: Path, weights_folder: Path, output: Path) -> None:
+def write_bundle(
+    suite: Suite, data_root: Path, config: Path, weights_folder: Path, output: Path
+) -> None:
     """Pack what a suite needs besides data and packages, and print what it weighs.
 
     The same content gives the same bytes. Weights that are not here are downloaded.
 
     Args:
         suite: which.
+        data_root: where its data sets lie.
         config: the folder with suites, experiments and the catalogue.
         weights_folder: where local weight files lie.
         output: the tar file.
@@ -57,10 +60,11 @@ def write_bundle(suite: Suite, config: Path, weights_folder: Path, output: Path)
         sums = "".join(f"{hash_of(path)}  {name}\n" for name, path in sorted(files.items()))
         readme = README.format(
             suite=suite.name,
+            data_root=data_root,
             file=output.name,
             datasets=_datasets(suite, config) or "     (it needs none)\n",
             packages="".join(
-                f"Weights in a {name} come with requirements.txt.\n" for name in packages
+                f"The weights of {name} come with requirements.txt.\n" for name in packages
             ),
         )
         total = sum(path.stat().st_size for path in files.values())

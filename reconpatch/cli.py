@@ -73,7 +73,7 @@ def bundle(
     """Pack weights, data inventory and settings of a suite for a machine without a network."""
     from reconpatch.bundle import write_bundle
 
-    write_bundle(_suite(suite, data_root, config), config, weights, output)
+    write_bundle(_suite(suite, data_root, config), data_root, config, weights, output)
 
 
 @app.command()

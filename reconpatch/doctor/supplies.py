@@ -30,31 +30,36 @@ def check_supplies(
         weights_folder: where local weight files lie.
     """
     if suite is None:
-        return [_extra(dataset, data_root / dataset.name, "") for dataset in catalogue.values()]
+        return [
+            _extra(dataset, data_root / dataset.name, "fetch it anew")
+            for dataset in catalogue.values()
+        ]
+    command = f"make data SUITE={suite.name}"
+    if data_root != Path("data"):
+        command += f" DATA={data_root}"
     checks = [
-        _needed(catalogue[taken.source.dataset], taken, suite.name)
+        _needed(catalogue[taken.source.dataset], taken, command)
         if taken.source.dataset in suite.roots(catalogue)
         else _own(taken)
         for taken in suite.datasets
     ]
-    checks += [_extra(catalogue[name], root, suite.name) for name, root in suite.also.items()]
+    checks += [_extra(catalogue[name], root, command) for name, root in suite.also.items()]
     try:
-        return [*checks, _weights(backbones(suite), weights_folder, suite.name)]
+        return [*checks, _weights(backbones(suite), weights_folder, command)]
     except InputError:
         # Without categories there are no runs, and the data set's check has said so.
         return checks
 
 
-def _needed(dataset: Dataset, taken: SuiteDataset, suite: str) -> Check:
+def _needed(dataset: Dataset, taken: SuiteDataset, command: str) -> Check:
     root = taken.source.root
     assert root is not None  # Only such are in the catalogue.
     if not is_absent(root):
         try:
-            return _present(dataset, root, suite, _categories(taken))
+            return _present(dataset, root, command, _categories(taken))
         except InputError as error:
             return _not_there(dataset.title, root, error)
     archive = root.parent / dataset.archive
-    command = f"make data SUITE={suite}"
     if dataset.must_be_accepted and not archive.is_file():
         command += f" ACCEPT={dataset.name}, which says that you accept its licence"
         command += f" ({dataset.licence})"
@@ -67,16 +72,15 @@ def _needed(dataset: Dataset, taken: SuiteDataset, suite: str) -> Check:
     )
 
 
-def _extra(dataset: Dataset, root: Path, suite: str) -> Check:
+def _extra(dataset: Dataset, root: Path, command: str) -> Check:
     if is_absent(root):
         return Check(dataset.title, f"nothing in {root}; not needed", "-")
-    return _present(dataset, root, suite, dataset.categories)
+    return _present(dataset, root, command, dataset.categories)
 
 
-def _present(dataset: Dataset, root: Path, suite: str, categories: tuple[str, ...]) -> Check:
+def _present(dataset: Dataset, root: Path, command: str, categories: tuple[str, ...]) -> Check:
     problems = tuple(find_problems(dataset, root, categories))
     here = sum((root / name).is_dir() for name in dataset.categories)
-    command = f"make data SUITE={suite}" if suite else "fetch it anew"
     return Check(
         dataset.title,
         f"{here} of {len(dataset.categories)} categories in {root}",
@@ -136,7 +140,7 @@ def _elpv(source: Source) -> Check:
     )
 
 
-def _weights(names: list[str], folder: Path, suite: str) -> Check:
+def _weights(names: list[str], folder: Path, command: str) -> Check:
     """Check the weights of all backbones together."""
     places, problems = [], []
     for name in names:
@@ -156,6 +160,6 @@ def _weights(names: list[str], folder: Path, suite: str) -> Check:
         "\n".join(places) or f"none of {len(names)} here",
         "partial" if places and problems else "absent" if problems else "here",
         tuple(problems),
-        f"make data SUITE={suite}, or put NAME.pth or NAME.safetensors into {folder}; without a "
-        f"network: reconpatch bundle --suite {suite} on a machine that has one.",
+        f"{command}, or put NAME.pth or NAME.safetensors into {folder}; without a network: "
+        "reconpatch bundle on a machine that has one.",
     )

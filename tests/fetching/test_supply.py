@@ -142,7 +142,11 @@ def test_bundle_has_what_a_machine_without_a_network_needs(checkout: Path) -> No
     )
     assert here == taken
     readme = (there / "BUNDLE.txt").read_text()
-    for word in ("Tiny: tiny.tar.xz into data/", "tar -xf small.tar", "doctor --suite small"):
+    for word in (
+        "Tiny: tiny.tar.xz into data/",
+        "tar -xf small.tar",
+        "doctor --suite small --data-root data",
+    ):
         assert word in readme
         assert word in printed
 
