@@ -27,6 +27,7 @@ Config = Annotated[Path, typer.Option(help="Where suites, experiments and publis
 Results = Annotated[Path, typer.Option(help="Where everything that is measured lies.")]
 Reports = Annotated[Path, typer.Option(help="Where the reports lie.")]
 Weights = Annotated[Path, typer.Option(help="Where local weight files lie.")]
+TextureFolder = Annotated[Path, typer.Option(help="DTD's folder; it need not be there.")]
 Seed = Annotated[int, typer.Option(help="Decides every draw of the step.", min=0)]
 Device = Annotated[str, typer.Option(help="cpu, cuda, cuda:N, or auto: a GPU where there is one.")]
 Threads = Annotated[int, typer.Option(help="CPU threads; part of what makes bits repeat.", min=1)]
@@ -89,12 +90,15 @@ def measure(
     data_root: DataRoot = Path("data"),
     config: Config = Path("config"),
     results: Results = Path("results"),
+    weights: Weights = Path("weights"),
+    textures: TextureFolder = Path("data/dtd"),
     device: Device = "auto",
     threads: Threads = 2,
 ) -> None:
-    """Train, detect and evaluate an experiment's runs on a category (Eqs. 1-12)."""
+    """Train, detect and evaluate an experiment's runs on a category (Eqs. 1-12, Appendix D)."""
     from reconpatch.batch import measure, write_manifest
     from reconpatch.grid import batches
+    from reconpatch.refinement import find_textures
     from reconpatch.torch_setup import set_up_torch
 
     wanted = (experiment, dataset, category)
@@ -103,7 +107,7 @@ def measure(
         for batch in batches(_suite(suite, data_root, config))
         if (batch.experiment, batch.dataset, batch.category) == wanted
     )
-    measure(batch, results, set_up_torch(device, threads))
+    measure(batch, results, set_up_torch(device, threads), weights, find_textures(textures))
     write_manifest(batch, results)
 
 

@@ -41,6 +41,7 @@ class Entry(Settings):
         method: the method that its cells run.
         model: the model that its cells run.
         recipe: what is changed in the recipe.
+        refinement: what is changed in the refinement's settings; without it nothing is refined.
         difference: the names of two others of the same side; its cells are the first less the
             second.
     """
@@ -52,6 +53,7 @@ class Entry(Settings):
     method: Method | None = None
     model: str | None = None
     recipe: Changes = Field(default_factory=dict)
+    refinement: Changes | None = None
     difference: tuple[str, str] | None = None
 
     @property
@@ -117,7 +119,7 @@ class Figure(Settings):
     """
 
     caption: str
-    draws: Literal["embedding", "histogram", "maps", "memory"]
+    draws: Literal["embedding", "histogram", "maps", "memory", "refinement"]
     stands_for: str = "MVTec AD"
     of: Annotated[tuple[Entry, ...], Field(min_length=1)]
     categories: tuple[str, ...] = ()

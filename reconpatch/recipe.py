@@ -239,6 +239,33 @@ class Recipe(Settings):
         return PatchSettings(features=self.features)
 
 
+class RefinementSettings(Settings):
+    """From anomaly maps to refined ones, by a network trained on simulated defects (Appendix D)."""
+
+    anomaly: Literal["structure", "texture"] = "structure"
+    patches: tuple[Count, Count] = (8, 8)
+    noise_cells: tuple[int, int] = (1, 4)
+    noise_threshold: float = 0.3
+    regions: Count = 4
+    opacity: tuple[float, float] = (0.3, 1.0)
+    visible: int = 10
+    smallest: int = 30
+    pool: Count = 4
+    normal_share: Fraction = 0.5
+    input: Literal["both", "scores", "image"] = "both"
+    stride: Count = 2
+    width: Count = 16
+    rates: Annotated[tuple[Count, ...], Field(min_length=1)] = (1, 2, 4, 8)
+    epochs: Count = 500
+    batch_size: Count = 16
+    learning_rate: Positive = 0.01
+    momentum: Fraction = 0.9
+    weight_decay: Annotated[float, Field(ge=0)] = 1e-4
+    focal_gamma: Annotated[float, Field(ge=0)] = 2.0
+    focal_alpha: Fraction = 0.75
+    l1_weight: Annotated[float, Field(ge=0)] = 1.0
+
+
 class Ensemble(Settings):
     """Several recipes whose scores are fused (Eq. 11)."""
 
@@ -249,3 +276,26 @@ class Ensemble(Settings):
     def method(self) -> str:
         """The method's name in tables: its members'."""
         return self.members[0].method
+
+
+class Refined(Settings):
+    """A recipe or an ensemble whose anomaly maps a network refines (Appendix D)."""
+
+    of: Recipe | Ensemble
+    refinement: RefinementSettings
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        members = self.of.members if isinstance(self.of, Ensemble) else (self.of,)
+        if len({(m.features.resize, m.features.crop, m.augmentation) for m in members}) > 1:
+            raise ValueError("the models whose common map is refined must see the same images")
+        return self
+
+    @property
+    def method(self) -> str:
+        """The method's name in tables."""
+        return f"{self.of.method}, refined"
+
+
+AnyRecipe = Recipe | Ensemble | Refined
+"""What a run measures."""

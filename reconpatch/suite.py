@@ -13,7 +13,7 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 from reconpatch.datasets import Kind, Source, find_categories, kind_in
 from reconpatch.errors import InputError
 from reconpatch.experiments import Changes, Experiments, Method, changed, load_experiments
-from reconpatch.recipe import Ensemble, Recipe
+from reconpatch.recipe import AnyRecipe, Ensemble, Recipe, Refined, RefinementSettings
 from reconpatch.settings import Settings, readable
 
 METHODS: dict[Method, Changes] = {
@@ -75,6 +75,7 @@ class Suite(Settings):
 
     Attributes:
         recipe: what all recipes start from.
+        refinement: what all refinements start from.
         methods: what a method changes in it.
         models: what stands for the paper's models.
         grids: of a table's rows or columns, those that the suite takes; all where it says nothing.
@@ -87,6 +88,7 @@ class Suite(Settings):
     seeds: Annotated[tuple[int, ...], Field(min_length=1)]
     keep_features: bool
     recipe: Changes = Field(default_factory=dict)
+    refinement: Changes = Field(default_factory=dict)
     methods: dict[Method, Changes] = Field(default_factory=dict)
     models: dict[str, Model]
     grids: dict[str, tuple[str, ...]] = Field(default_factory=dict)
@@ -158,6 +160,23 @@ class Suite(Settings):
         except ValidationError as error:
             raise InputError(
                 f"Suite {self.name}: {method} with model {model} is no recipe: {readable(error)}"
+            ) from None
+
+    def refined(self, recipe: Recipe | Ensemble, *changes: Changes | None) -> AnyRecipe:
+        """Return a recipe as it is, or refined where there are changes of the refinement.
+
+        Raises:
+            InputError: the changes make no settings of a refinement.
+        """
+        chosen = [change for change in changes if change is not None]
+        if not chosen:
+            return recipe
+        try:
+            settings = RefinementSettings.model_validate(changed(self.refinement, *chosen))
+            return Refined(of=recipe, refinement=settings)
+        except ValidationError as error:
+            raise InputError(
+                f"Suite {self.name}: {chosen} makes no refinement: {readable(error)}"
             ) from None
 
     def check_data(self) -> None:

@@ -14,7 +14,14 @@ from reconpatch.suite import load_suite
 # The environment that runs Snakemake also runs the steps, whether it is activated or not.
 shell.prefix(f"export PATH={quote(str(Path(sys.executable).parent))}:$PATH; ")
 
-KNOWN = {"suite", "data_root", "weights_folder", "device", "threads"}
+KNOWN = {
+    "suite",
+    "data_root",
+    "weights_folder",
+    "textures_folder",
+    "device",
+    "threads",
+}
 if unknown := set(config) - KNOWN:
     raise WorkflowError(
         f"config has no {', '.join(sorted(unknown))}; it has {', '.join(sorted(KNOWN))}."
