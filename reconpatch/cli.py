@@ -151,6 +151,38 @@ def figure(
 
 
 @app.command()
+def preview_defects(
+    output: Annotated[Path, typer.Option(help="The PNG file that the sheet goes to.")],
+    folder: Annotated[
+        Path | None, typer.Option(help="A category's folder in MVTec AD's layout.")
+    ] = None,
+    suite: Annotated[str | None, typer.Option(help="Or a suite,")] = None,
+    category: Annotated[str | None, typer.Option(help="and the name of its category.")] = None,
+    count: Annotated[int, typer.Option(help="How many images.", min=1)] = 6,
+    data_root: DataRoot = Path("data"),
+    config: Config = Path("config"),
+    textures: TextureFolder = Path("data/dtd"),
+    seed: Seed = 0,
+) -> None:
+    """Draw training images with the defects that the refinement is trained on (Appendix D.2)."""
+    from reconpatch.datasets import load_category, read_mvtec_layout
+    from reconpatch.recipe import FeatureSettings, RefinementSettings
+    from reconpatch.refinement import find_textures
+    from reconpatch.reporting import write_preview
+
+    if folder:
+        found = read_mvtec_layout(folder, folder.parent.name, kind=None)
+        features, settings = FeatureSettings(), RefinementSettings()
+    elif suite and category:
+        chosen = _suite(suite, data_root, config)
+        source, features, settings = chosen.simulated(category)
+        found = load_category(source, category)
+    else:
+        raise InputError("Say whose images: --folder DIR, or --suite NAME --category NAME.")
+    write_preview(found, features, settings, find_textures(textures), count, seed, output)
+
+
+@app.command()
 def plan(
     suite: SuiteName,
     data_root: DataRoot = Path("data"),

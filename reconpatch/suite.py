@@ -13,7 +13,14 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 from reconpatch.datasets import Kind, Source, find_categories, kind_in
 from reconpatch.errors import InputError
 from reconpatch.experiments import Changes, Experiments, Method, changed, load_experiments
-from reconpatch.recipe import AnyRecipe, Ensemble, Recipe, Refined, RefinementSettings
+from reconpatch.recipe import (
+    AnyRecipe,
+    Ensemble,
+    FeatureSettings,
+    Recipe,
+    Refined,
+    RefinementSettings,
+)
 from reconpatch.settings import Settings, readable
 
 METHODS: dict[Method, Changes] = {
@@ -178,6 +185,23 @@ class Suite(Settings):
             raise InputError(
                 f"Suite {self.name}: {chosen} makes no refinement: {readable(error)}"
             ) from None
+
+    def simulated(self, category: str) -> tuple[Source, FeatureSettings, RefinementSettings]:
+        """Return whose images of a category, and how they and their simulated defects look.
+
+        Raises:
+            InputError: the suite has no such category.
+        """
+        places = {place.category: place.dataset for place in self.places()}
+        if category not in places:
+            raise InputError(
+                f"Suite {self.name} has no category {category}; it has {', '.join(places)}."
+            )
+        source = {dataset.id: dataset.source for dataset in self.datasets}[places[category]]
+        refined = self.refined(self.recipe_of("single", "ReConPatch"), {})
+        assert isinstance(refined, Refined)
+        assert isinstance(refined.of, Recipe)
+        return source, refined.of.features, refined.refinement
 
     def check_data(self) -> None:
         """Make sure that the folders of all data sets stand where the suite looks for them.

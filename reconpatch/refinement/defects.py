@@ -11,12 +11,15 @@ import numpy as np
 import numpy.typing as npt
 from scipy.ndimage import binary_closing, binary_fill_holes, gaussian_filter, label
 
+from reconpatch.errors import InputError
 from reconpatch.recipe import RefinementSettings
 from reconpatch.refinement.perlin import perlin_noise
 from reconpatch.refinement.textures import Textures
 
 Image = npt.NDArray[np.uint8]
 Mask = npt.NDArray[np.bool_]
+
+ATTEMPTS = 50
 
 
 class Simulated(NamedTuple):
@@ -35,8 +38,18 @@ def simulate(
 ) -> Simulated:
     """Return the image with a defect; the mask has exactly the pixels that changed.
 
-    A draw of which nothing is to be seen, as when a patch falls on its like, is drawn again; after
-    some of them a single pixel is inverted.
+    What cannot be seen, as where a patch falls on its like, is left as it was. A draw of which
+    nothing is left is drawn again.
+
+    Args:
+        image: the normal image, RGB ``(S, S, 3)``.
+        foreground: where its product is, ``(S, S)``.
+        settings: the kind of defect and how it is drawn.
+        textures: what fills defects of kind ``texture``.
+        rng: all draws.
+
+    Raises:
+        InputError: nothing is to be seen of many draws, or a texture cannot be read.
     """
     for _ in range(ATTEMPTS):
         region = _region(foreground, settings, rng)
@@ -51,7 +64,10 @@ def simulate(
         mask = region & binary_fill_holes(binary_closing(seen, iterations=2))
         if mask.sum() >= settings.smallest:
             return _confined(image, blended, mask)
-    raise ValueError("nothing drawn")
+    raise InputError(
+        f"No defect of kind {settings.anomaly} shows on a training image after {ATTEMPTS} draws: "
+        "choose the other kind in the refinement's anomaly, or lower its visible."
+    )
 
 
 def _confined(image: Image, blended: Image, mask: Mask) -> Simulated:
@@ -61,9 +77,6 @@ def _confined(image: Image, blended: Image, mask: Mask) -> Simulated:
     # One level darker or brighter, which nobody sees.
     found[chance] = np.where(image[chance] > 0, image[chance] - 1, 1)
     return Simulated(found, mask)
-
-
-ATTEMPTS = 50
 
 
 def _region(foreground: Mask, settings: RefinementSettings, rng: np.random.Generator) -> Mask:
