@@ -20,7 +20,7 @@ def focal_loss(logits: Tensor, masks: Tensor, gamma: float, alpha: float) -> Ten
     """
     cross_entropy = F.binary_cross_entropy_with_logits(logits, masks, reduction="none")
     missed = torch.sigmoid(torch.where(masks > 0, -logits, logits))
-    weights = torch.where(masks > 0, alpha, 1 - alpha)
+    weights = alpha * masks + (1 - alpha) * (1 - masks)
     return (weights * missed**gamma * cross_entropy).mean()
 
 

@@ -1,5 +1,6 @@
 """Training of the refinement network on simulated defects (Appendix D)."""
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -64,6 +65,11 @@ def train_refinement(
         total=settings.epochs, initial=done, desc=description, unit="epoch", delay=DELAY
     ) as progress:
         for epoch in range(done + 1, settings.epochs + 1):
+            if settings.schedule == "cosine":
+                # At the epoch's middle, so that the last is not lost.
+                passed = (epoch - 0.5) / settings.epochs
+                falling = (1 + math.cos(math.pi * passed)) / 2
+                optimizer.param_groups[0]["lr"] = falling * settings.learning_rate
             loss = _epoch(network, optimizer, pool, settings, [seed, epoch], device)
             if not np.isfinite(loss):
                 raise InputError(
