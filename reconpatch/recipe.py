@@ -261,6 +261,7 @@ class RefinementSettings(Settings):
         focal_gamma: gamma of the focal loss.
         focal_alpha: weight of anomalous pixels in it; that of normal ones is the rest.
         l1_weight: weight of the L1 loss beside it.
+        image_score: the refined map's maximum, or the score of the run that is refined.
     """
 
     anomaly: Literal["structure", "texture"] = "structure"
@@ -286,6 +287,7 @@ class RefinementSettings(Settings):
     focal_gamma: Annotated[float, Field(ge=0)] = 2.0
     focal_alpha: Fraction = 0.75
     l1_weight: Annotated[float, Field(ge=0)] = 1.0
+    image_score: Literal["refined", "kept"] = "refined"
 
     @model_validator(mode="after")
     def _check(self) -> Self:

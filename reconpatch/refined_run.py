@@ -29,7 +29,6 @@ from reconpatch.refinement import (
     Pool,
     RefinementNetwork,
     Textures,
-    image_scores,
     read_pool,
     refine,
     score_simulated,
@@ -112,8 +111,10 @@ class RefinedRun:
         with watch("refinement"):
             everything = list(range(len(first.test_patches.category.test)))
             maps = self.refined(network, everything)
+            images = maps.max(axis=(1, 2))
+            if self.settings.image_score == "kept":
+                images = self._fused(everything)[0]
         with watch("evaluation"):
-            images = image_scores(maps)
             measured, replicates = evaluate_scores(first.test_patches, images, maps)
         steps = {
             "refinement training": read_json(self.folder / "network.json"),
@@ -125,12 +126,16 @@ class RefinedRun:
 
     def plain(self, chosen: list[int]) -> Array:
         """Return the maps that are refined, standardised (Eq. 11), of some test images."""
+        return self._fused(chosen)[1]
+
+    def _fused(self, chosen: list[int]) -> tuple[Array, Array]:
+        """The standardised image scores and maps of some test images."""
         first = self.members[0].recipe
         members = [
             EnsembleMember(Scores(m.test.images[chosen], m.test.patches[chosen]), m.training)
             for m, _ in self._scored
         ]
-        return fuse(members, first.features.crop, first.detection, self._deviation)[1]
+        return fuse(members, first.features.crop, first.detection, self._deviation)
 
     def refined(self, network: RefinementNetwork, chosen: list[int]) -> Array:
         """Return the refined maps ``(n, S, S)`` of some test images."""

@@ -4,7 +4,7 @@ from reconpatch.refinement.defects import Simulated, simulate
 from reconpatch.refinement.foreground import foreground
 from reconpatch.refinement.network import RefinementNetwork
 from reconpatch.refinement.pool import Pool, read_pool, write_pool
-from reconpatch.refinement.refine import image_scores, refine
+from reconpatch.refinement.refine import refine
 from reconpatch.refinement.scoring import score_simulated
 from reconpatch.refinement.textures import SHIPPED, Textures, find_textures
 from reconpatch.refinement.training import train_refinement
@@ -17,7 +17,6 @@ __all__ = [
     "Textures",
     "find_textures",
     "foreground",
-    "image_scores",
     "read_pool",
     "refine",
     "score_simulated",

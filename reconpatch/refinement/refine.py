@@ -32,9 +32,3 @@ def refine(network: RefinementNetwork, images: Iterable[Tensor], maps: Array) ->
         refined[rows] = network(batch.to(device), of_batch).cpu().numpy()
         row += len(batch)
     return refined
-
-
-def image_scores(maps: Array) -> Array:
-    """Return each image's score ``(N,)``: the largest of its refined map ``(N, S, S)``."""
-    scores: Array = maps.max(axis=(1, 2))
-    return scores
