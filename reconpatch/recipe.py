@@ -250,7 +250,7 @@ class RefinementSettings(Settings):
         noise_threshold: the noise above which it makes a defect.
         regions: how many of its peaks do so at most.
         opacity: least and greatest share of the filling where it is blended in.
-        visible: the least change, in grey levels of 255, that counts as part of a defect.
+        visible: the change, in grey levels of 255, that at least half of a defect must have.
         smallest: the fewest pixels of a defect.
         pool: how many defects are simulated on each training image.
         normal_share: chance of an image to be shown without any, in each epoch.

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from scipy.ndimage import binary_closing, binary_fill_holes, gaussian_filter, label
+from scipy.ndimage import gaussian_filter, label
 
 from reconpatch.errors import InputError
 from reconpatch.recipe import RefinementSettings
@@ -20,6 +20,8 @@ Image = npt.NDArray[np.uint8]
 Mask = npt.NDArray[np.bool_]
 
 ATTEMPTS = 50
+SEEN = 0.5
+"""The least share of a defect whose change is visible."""
 
 
 class Simulated(NamedTuple):
@@ -38,8 +40,8 @@ def simulate(
 ) -> Simulated:
     """Return the image with a defect; the mask has exactly the pixels that changed.
 
-    What cannot be seen, as where a patch falls on its like, is left as it was. A draw of which
-    nothing is left is drawn again.
+    A defect of which less than half is to be seen, as where a patch falls on its like, is drawn
+    again.
 
     Args:
         image: the normal image, RGB ``(S, S, 3)``.
@@ -60,10 +62,9 @@ def simulate(
         opacity = rng.uniform(*settings.opacity)
         blended = np.rint((1 - opacity) * image + opacity * filling).astype(np.uint8)
         change = np.abs(blended.astype(np.float32) - image).max(axis=2)
-        seen = region & (gaussian_filter(change, 1) >= settings.visible)
-        mask = region & binary_fill_holes(binary_closing(seen, iterations=2))
-        if mask.sum() >= settings.smallest:
-            return _confined(image, blended, mask)
+        seen = gaussian_filter(change, 1)[region] >= settings.visible
+        if len(seen) >= settings.smallest and seen.mean() >= SEEN:
+            return _confined(image, blended, region)
     raise InputError(
         f"No defect of kind {settings.anomaly} shows on a training image after {ATTEMPTS} draws: "
         "choose the other kind in the refinement's anomaly, or lower its visible."
