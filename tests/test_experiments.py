@@ -8,7 +8,7 @@ import pytest
 from reconpatch.errors import InputError
 from reconpatch.experiments import changed, load_experiments
 from reconpatch.grid import Cell, batches, cells, panels, runs_of, timed_runs
-from reconpatch.recipe import Ensemble, Recipe
+from reconpatch.recipe import Ensemble, Recipe, Refined
 from reconpatch.suite import Suite, load_suite
 
 CONFIG = Path(__file__).parents[1] / "config"
@@ -86,6 +86,27 @@ def test_settings_of_the_papers_models_arrive_in_their_cells(paper: Suite) -> No
     assert len({member.features.backbone for member in small.members}) == 3
 
 
+def test_refinement_is_of_the_same_ensembles_and_shared_between_tables(paper: Suite) -> None:
+    plain, refined, structure, texture = (
+        recipe_at(paper, table, "Detection", column).recipe
+        for table, column in [
+            ("tableS8", "ReConPatch (480)"),
+            ("tableS8", "ReConPatch, refined (480)"),
+            ("tableS7", "Structure"),
+            ("tableS7", "Texture"),
+        ]
+    )
+    assert isinstance(refined, Refined)
+    assert isinstance(texture, Refined)
+    assert refined.of == texture.of == plain
+    assert refined == structure
+    assert (refined.refinement.anomaly, texture.refinement.anomaly) == ("structure", "texture")
+    assert refined.refinement.epochs == 500
+    assert refined.method == "ReConPatch, refined"
+    with pytest.raises(InputError, match=r"\{'anomly': 1\}.* no refinement: anomly: Extra"):
+        paper.refined(refined.of, {"anomly": 1})
+
+
 def test_a_difference_is_taken_between_the_cells_that_it_names(paper: Suite) -> None:
     drop = recipe_at(paper, "table4", "PatchCore, Diff.", "Object")
     before = recipe_at(paper, "table4", "PatchCore, w/o Aug.", "Object")
@@ -120,7 +141,7 @@ def test_each_unique_run_has_one_batch_and_what_it_needs_comes_before(demo: Suit
         assert ready - {batch.id} <= done
         owner = {run: b.id for b in work for run in b.runs}
         for run in batch.runs:
-            assert {owner[member] for member in run.members} <= ready
+            assert {owner[before] for before in run.line} <= ready
             if run.representation:
                 assert trained.setdefault((place, run.representation), batch.id) in ready
         done.add(batch.id)
