@@ -1,20 +1,22 @@
 """The preview sheet as a person asks for it."""
 
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
+import pytest
 from PIL import Image
+from typer.testing import CliRunner
 
+from reconpatch.cli import app
 from reconpatch.datasets.demo import render
+from reconpatch.errors import InputError
 
-ROOT = Path(__file__).parents[2]
+CONFIG = Path(__file__).parents[2] / "config"
 
 
-def preview(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "reconpatch", "preview-defects", *map(str, arguments)]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+def preview(*arguments: str | Path) -> None:
+    """Call the command, and raise what it raises."""
+    CliRunner().invoke(app, ["preview-defects", *map(str, arguments)], catch_exceptions=False)
 
 
 def test_a_category_folder_becomes_a_sheet(tmp_path: Path) -> None:
@@ -25,8 +27,7 @@ def test_a_category_folder_becomes_a_sheet(tmp_path: Path) -> None:
             picture = render("washer", split, defect, index, seed=0)
             Image.fromarray(picture.defective).save(folder / f"{index}.png")
     sheet = tmp_path / "sheets" / "washer.png"
-    done = preview("--folder", tmp_path / "washer", "--count", "2", "--output", sheet)
-    assert done.returncode == 0, done.stderr
+    preview("--folder", tmp_path / "washer", "--count", "2", "--output", sheet)
     assert list(sheet.parent.iterdir()) == [sheet]
     with Image.open(sheet) as drawn:
         # Two rows of five panels, of which the masks are mostly black.
@@ -35,9 +36,10 @@ def test_a_category_folder_becomes_a_sheet(tmp_path: Path) -> None:
 
 
 def test_whose_images_must_be_said(tmp_path: Path) -> None:
-    unsaid = preview("--output", tmp_path / "a.png")
-    unknown = preview("--suite", "demo", "--category", "wash", "--output", tmp_path / "a.png")
-    assert (unsaid.returncode, unknown.returncode) == (2, 2)
-    assert "--folder DIR, or --suite NAME --category NAME" in unsaid.stderr
-    assert "has no category wash; it has washer, weave, mono, poly" in unknown.stderr
+    sheet = tmp_path / "a.png"
+    with pytest.raises(InputError, match="--folder DIR, or --suite NAME --category NAME"):
+        preview("--output", sheet)
+    demo = ("--suite", "demo", "--config", CONFIG)
+    with pytest.raises(InputError, match="no category wash; it has washer, weave, mono, poly"):
+        preview(*demo, "--category", "wash", "--output", sheet)
     assert not list(tmp_path.iterdir())
