@@ -23,7 +23,9 @@ from reconpatch.evaluation import SAMPLE, effective_rank, neighbour_overlap, rel
 from reconpatch.files import read_json, write_json
 from reconpatch.grid import Batch, Run
 from reconpatch.provenance import Stopwatch, provenance
-from reconpatch.recipe import Ensemble
+from reconpatch.recipe import Ensemble, Recipe, Refined
+from reconpatch.refined_run import RefinedRun
+from reconpatch.refinement import SHIPPED, Textures
 from reconpatch.run import RecipeRun, evaluate_scores, is_current, write_metrics
 from reconpatch.source_hash import fingerprint, source_hash
 
@@ -31,18 +33,33 @@ NEIGHBOURS, LEFT_OUT = 5, 20
 """Of the diagnostics: k, and how many training images are scored without their own vectors."""
 
 
-def measure(batch: Batch, results: Path, device: torch.device) -> None:
+def measure(
+    batch: Batch,
+    results: Path,
+    device: torch.device,
+    weights_folder: Path = Path("weights"),
+    textures: Textures = SHIPPED,
+) -> None:
     """Measure the batch's runs as far as they are not current.
 
     Runs that share training patches, representation and seed share one training and one selection
     of the coreset: the greedy order makes a smaller coreset the beginning of a larger one.
+
+    Args:
+        batch: the runs.
+        results: the folder of all results.
+        device: where the work is done.
+        weights_folder: where local weight files lie, for runs that are refined.
+        textures: what fills simulated defects of kind ``texture``; scikit-image's by default.
 
     Raises:
         InputError: a training fails, or an ensemble's scores cannot be scaled.
     """
     name = f"{batch.category} {batch.experiment}"
     with tqdm(total=len(batch.runs), desc=name, unit="run") as progress:
-        single = [RecipeRun(run, results, device) for run in batch.runs if run.members == (run,)]
+        single = [
+            RecipeRun(run, results, device) for run in batch.runs if isinstance(run.recipe, Recipe)
+        ]
         for _, sharing in groupby(sorted(single, key=_shared), key=_shared):
             group = list(sharing)
             _detect([each for each in group if not each.is_detected])
@@ -50,8 +67,12 @@ def measure(batch: Batch, results: Path, device: torch.device) -> None:
                 each.evaluate()
                 progress.update()
         for run in batch.runs:
-            if run.members != (run,):
+            if isinstance(run.recipe, Ensemble):
                 _measure_ensemble(run, results, device)
+                progress.update()
+        for run in batch.runs:
+            if isinstance(run.recipe, Refined):
+                RefinedRun(run, results, device, weights_folder, textures).measure()
                 progress.update()
 
 

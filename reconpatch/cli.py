@@ -27,6 +27,7 @@ Config = Annotated[Path, typer.Option(help="Where suites, experiments and publis
 Results = Annotated[Path, typer.Option(help="Where everything that is measured lies.")]
 Reports = Annotated[Path, typer.Option(help="Where the reports lie.")]
 Weights = Annotated[Path, typer.Option(help="Where local weight files lie.")]
+TextureFolder = Annotated[Path, typer.Option(help="DTD's folder; it need not be there.")]
 Seed = Annotated[int, typer.Option(help="Decides every draw of the step.", min=0)]
 Device = Annotated[str, typer.Option(help="cpu, cuda, cuda:N, or auto: a GPU where there is one.")]
 Threads = Annotated[int, typer.Option(help="CPU threads; part of what makes bits repeat.", min=1)]
@@ -148,12 +149,15 @@ def measure(
     data_root: DataRoot = Path("data"),
     config: Config = Path("config"),
     results: Results = Path("results"),
+    weights: Weights = Path("weights"),
+    textures: TextureFolder = Path("data/dtd"),
     device: Device = "auto",
     threads: Threads = 2,
 ) -> None:
-    """Train, detect and evaluate an experiment's runs on a category (Eqs. 1-12)."""
+    """Train, detect and evaluate an experiment's runs on a category (Eqs. 1-12, Appendix D)."""
     from reconpatch.batch import measure, write_manifest
     from reconpatch.grid import batches
+    from reconpatch.refinement import find_textures
     from reconpatch.torch_setup import set_up_torch
 
     wanted = (experiment, dataset, category)
@@ -162,7 +166,7 @@ def measure(
         for batch in batches(_suite(suite, data_root, config))
         if (batch.experiment, batch.dataset, batch.category) == wanted
     )
-    measure(batch, results, set_up_torch(device, threads))
+    measure(batch, results, set_up_torch(device, threads), weights, find_textures(textures))
     write_manifest(batch, results)
 
 
@@ -203,6 +207,38 @@ def figure(
     set_up_torch("cpu", 1)
     chosen = _suite(suite, data_root, config)
     write_figure(chosen, name, results, reports / suite / "figures")
+
+
+@app.command()
+def preview_defects(
+    output: Annotated[Path, typer.Option(help="The PNG file that the sheet goes to.")],
+    folder: Annotated[
+        Path | None, typer.Option(help="A category's folder in MVTec AD's layout.")
+    ] = None,
+    suite: Annotated[str | None, typer.Option(help="Or a suite,")] = None,
+    category: Annotated[str | None, typer.Option(help="and the name of its category.")] = None,
+    count: Annotated[int, typer.Option(help="How many images.", min=1)] = 6,
+    data_root: DataRoot = Path("data"),
+    config: Config = Path("config"),
+    textures: TextureFolder = Path("data/dtd"),
+    seed: Seed = 0,
+) -> None:
+    """Draw training images with the defects that the refinement is trained on (Appendix D.2)."""
+    from reconpatch.datasets import load_category, read_mvtec_layout
+    from reconpatch.recipe import FeatureSettings, RefinementSettings
+    from reconpatch.refinement import find_textures
+    from reconpatch.reporting import write_preview
+
+    if folder:
+        found = read_mvtec_layout(folder, folder.parent.name, kind=None)
+        features, settings = FeatureSettings(), RefinementSettings()
+    elif suite and category:
+        chosen = _suite(suite, data_root, config)
+        source, features, settings = chosen.simulated(category)
+        found = load_category(source, category)
+    else:
+        raise InputError("Say whose images: --folder DIR, or --suite NAME --category NAME.")
+    write_preview(found, features, settings, find_textures(textures), count, seed, output)
 
 
 @app.command()

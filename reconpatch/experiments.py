@@ -43,6 +43,7 @@ class Entry(Settings):
         method: the method that its cells run.
         model: the model that its cells run.
         recipe: what is changed in the recipe.
+        refinement: what is changed in the refinement's settings; without it nothing is refined.
         difference: the names of two others of the same side; its cells are the first less the
             second.
     """
@@ -54,6 +55,7 @@ class Entry(Settings):
     method: Method | None = None
     model: str | None = None
     recipe: Changes = Field(default_factory=dict)
+    refinement: Changes | None = None
     difference: tuple[str, str] | None = None
 
     @property
@@ -119,7 +121,7 @@ class Figure(Settings):
     """
 
     caption: str
-    draws: Literal["embedding", "histogram", "maps", "memory", "diagnostics"]
+    draws: Literal["embedding", "histogram", "maps", "memory", "diagnostics", "refinement"]
     stands_for: str = "MVTec AD"
     of: Annotated[tuple[Entry, ...], Field(min_length=1)]
     categories: tuple[str, ...] = ()

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from reconpatch.experiments import Entry, Experiment, Metric
-from reconpatch.recipe import Ensemble, PatchSettings, Recipe
+from reconpatch.recipe import AnyRecipe, Ensemble, PatchSettings, Recipe, Refined
 from reconpatch.suite import Place, Suite
 
 KINDS = {"object": "Object classes", "texture": "Texture classes"}
@@ -19,11 +19,11 @@ AVERAGE = "Average"
 
 @dataclass(frozen=True)
 class Run:
-    """A recipe, or an ensemble of recipes, on a category with a seed."""
+    """A recipe, an ensemble of recipes, or either of them refined, on a category with a seed."""
 
     dataset: str
     category: str
-    recipe: Recipe | Ensemble
+    recipe: AnyRecipe
     seed: int
 
     @property
@@ -32,18 +32,30 @@ class Run:
         return f"{self.dataset}/{self.category}/{self.recipe.key}/{self.seed}"
 
     @property
+    def parents(self) -> tuple["Run", ...]:
+        """The runs that it goes on from: those that an ensemble fuses, the one that is refined."""
+        recipes: tuple[AnyRecipe, ...] = ()
+        if isinstance(self.recipe, Ensemble):
+            recipes = self.recipe.members
+        elif isinstance(self.recipe, Refined):
+            recipes = (self.recipe.of,)
+        return tuple(Run(self.dataset, self.category, recipe, self.seed) for recipe in recipes)
+
+    @property
+    def line(self) -> tuple["Run", ...]:
+        """All that it rests on, each after its own parents, and last the run itself."""
+        before = (run for parent in self.parents for run in parent.line)
+        return (*dict.fromkeys(before), self)
+
+    @property
     def members(self) -> tuple["Run", ...]:
-        """The runs that an ensemble fuses; a recipe's run itself."""
-        if isinstance(self.recipe, Recipe):
-            return (self,)
-        return tuple(
-            Run(self.dataset, self.category, member, self.seed) for member in self.recipe.members
-        )
+        """The recipes' runs among them; a recipe's run itself."""
+        return tuple(run for run in self.line if isinstance(run.recipe, Recipe))
 
     @property
     def representation(self) -> str | None:
         """What names the layer f that it uses below its category; None where there is none."""
-        if isinstance(self.recipe, Ensemble) or self.recipe.pooled:
+        if not isinstance(self.recipe, Recipe) or self.recipe.pooled:
             return None
         key = hashlib.sha256(
             f"{self.recipe.train_patches.key} {self.recipe.representation.key}".encode()
@@ -71,8 +83,8 @@ class Cell:
     paper: tuple[str, str]
     metric: Metric
     places: tuple[Place, ...]
-    recipe: Recipe | Ensemble | None = None
-    less: Recipe | Ensemble | None = None
+    recipe: AnyRecipe | None = None
+    less: AnyRecipe | None = None
     reason: str | None = None
 
 
@@ -139,12 +151,16 @@ def _cell(
         reason = f"the suite has no model {missing[0]}"
     else:
         recipes = [
-            suite.recipe_of(
-                model,
-                c.method or r.method or experiment.method,
-                experiment.recipe,
-                c.recipe,
-                r.recipe,
+            suite.refined(
+                suite.recipe_of(
+                    model,
+                    c.method or r.method or experiment.method,
+                    experiment.recipe,
+                    c.recipe,
+                    r.recipe,
+                ),
+                c.refinement,
+                r.refinement,
             )
             for model, (r, c) in zip(used, sides, strict=True)
         ]
@@ -168,7 +184,7 @@ def _sides(experiment: Experiment, row: Entry, column: Entry) -> list[tuple[Entr
     return [(row, column)]
 
 
-def panels(suite: Suite, name: str) -> list[tuple[str, Place, Recipe | Ensemble]]:
+def panels(suite: Suite, name: str) -> list[tuple[str, Place, AnyRecipe]]:
     """Return what a figure draws: names with a category and a recipe each, category by category.
 
     An embedding and a histogram show one category, the paper's where it is there. Nothing is
@@ -183,7 +199,12 @@ def panels(suite: Suite, name: str) -> list[tuple[str, Place, Recipe | Ensemble]
         (
             entry.name,
             place,
-            suite.recipe_of(entry.model or "single", entry.method or "ReConPatch", entry.recipe),
+            suite.refined(
+                suite.recipe_of(
+                    entry.model or "single", entry.method or "ReConPatch", entry.recipe
+                ),
+                entry.refinement,
+            ),
         )
         for place in chosen
         for entry in figure.of
@@ -192,7 +213,7 @@ def panels(suite: Suite, name: str) -> list[tuple[str, Place, Recipe | Ensemble]
 
 
 def runs_of(suite: Suite, experiment: str) -> list[Run]:
-    """Return the unique runs behind a table or a figure, an ensemble after its members."""
+    """Return the unique runs behind a table or a figure, each after those that it rests on."""
     if experiment in suite.experiments.tables:
         asked = [
             (place, recipe)
@@ -208,7 +229,7 @@ def runs_of(suite: Suite, experiment: str) -> list[Run]:
         for place, recipe in asked
         for seed in suite.seeds
     ]
-    return list(dict.fromkeys(run for ensemble in found for run in (*ensemble.members, ensemble)))
+    return list(dict.fromkeys(run for last in found for run in last.line))
 
 
 @dataclass(frozen=True)
@@ -219,7 +240,7 @@ class Batch:
         experiment: the table or figure.
         dataset: the data set's id.
         category: the category's name.
-        runs: what it measures, an ensemble after its members.
+        runs: what it measures, each after those that it rests on.
         after: the experiments whose batches on the category come first.
     """
 
@@ -260,7 +281,7 @@ def batches(suite: Suite) -> list[Batch]:
             if owner.setdefault(run, experiment) == experiment:
                 by_category.setdefault((run.dataset, run.category), []).append(run)
         for (dataset, category), runs in by_category.items():
-            after = {owner[member] for run in runs for member in run.members}
+            after = {owner[before] for run in runs for before in run.line}
             for run in runs:
                 if run.representation:
                     key = (dataset, category, run.representation)

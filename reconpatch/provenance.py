@@ -14,7 +14,16 @@ from typing import Any
 
 import torch
 
-PACKAGES = ("torch", "torchvision", "timm", "numpy", "scipy", "pandas", "safetensors")
+PACKAGES = (
+    "torch",
+    "torchvision",
+    "timm",
+    "numpy",
+    "scipy",
+    "scikit-image",
+    "pandas",
+    "safetensors",
+)
 
 
 def provenance(device: torch.device) -> dict[str, Any]:

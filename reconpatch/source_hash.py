@@ -9,7 +9,15 @@ import json
 from functools import cache
 from pathlib import Path
 
-ROOMS = ("datasets", "features", "representation", "detection", "evaluation", "reporting")
+ROOMS = (
+    "datasets",
+    "features",
+    "representation",
+    "detection",
+    "refinement",
+    "evaluation",
+    "reporting",
+)
 PACKAGE = Path(__file__).parent
 
 
@@ -24,6 +32,8 @@ def source_hash(room: str) -> str:
     files = [PACKAGE / "recipe.py", PACKAGE / "settings.py"]
     if room not in ("datasets", "features"):
         files += [PACKAGE / "run.py", PACKAGE / "batch.py"]
+    if room in ("refinement", "evaluation", "reporting"):
+        files += [PACKAGE / "refined_run.py"]
     if room == "reporting":
         files += [PACKAGE / name for name in ("experiments.py", "grid.py", "suite.py")]
     for above in ROOMS[: ROOMS.index(room) + 1]:

@@ -15,7 +15,14 @@ from reconpatch.errors import InputError
 from reconpatch.experiments import Changes, Experiments, Method, changed, load_experiments
 from reconpatch.fetching.catalogue import Dataset, check_licence, load_catalogue
 from reconpatch.fetching.inventory import is_absent
-from reconpatch.recipe import Ensemble, Recipe
+from reconpatch.recipe import (
+    AnyRecipe,
+    Ensemble,
+    FeatureSettings,
+    Recipe,
+    Refined,
+    RefinementSettings,
+)
 from reconpatch.settings import Settings, readable
 
 METHODS: dict[Method, Changes] = {
@@ -77,6 +84,7 @@ class Suite(Settings):
 
     Attributes:
         recipe: what all recipes start from.
+        refinement: what all refinements start from.
         methods: what a method changes in it.
         models: what stands for the paper's models.
         grids: of a table's rows or columns, those that the suite takes; all where it says nothing.
@@ -91,6 +99,7 @@ class Suite(Settings):
     seeds: Annotated[tuple[int, ...], Field(min_length=1)]
     keep_features: bool
     recipe: Changes = Field(default_factory=dict)
+    refinement: Changes = Field(default_factory=dict)
     methods: dict[Method, Changes] = Field(default_factory=dict)
     models: dict[str, Model]
     grids: dict[str, tuple[str, ...]] = Field(default_factory=dict)
@@ -164,6 +173,40 @@ class Suite(Settings):
             raise InputError(
                 f"Suite {self.name}: {method} with model {model} is no recipe: {readable(error)}"
             ) from None
+
+    def refined(self, recipe: Recipe | Ensemble, *changes: Changes | None) -> AnyRecipe:
+        """Return a recipe as it is, or refined where there are changes of the refinement.
+
+        Raises:
+            InputError: the changes make no settings of a refinement.
+        """
+        chosen = [change for change in changes if change is not None]
+        if not chosen:
+            return recipe
+        try:
+            settings = RefinementSettings.model_validate(changed(self.refinement, *chosen))
+            return Refined(of=recipe, refinement=settings)
+        except ValidationError as error:
+            raise InputError(
+                f"Suite {self.name}: {chosen} makes no refinement: {readable(error)}"
+            ) from None
+
+    def simulated(self, category: str) -> tuple[Source, FeatureSettings, RefinementSettings]:
+        """Return whose images of a category, and how they and their simulated defects look.
+
+        Raises:
+            InputError: the suite has no such category.
+        """
+        places = {place.category: place.dataset for place in self.places()}
+        if category not in places:
+            raise InputError(
+                f"Suite {self.name} has no category {category}; it has {', '.join(places)}."
+            )
+        source = {dataset.id: dataset.source for dataset in self.datasets}[places[category]]
+        refined = self.refined(self.recipe_of("single", "ReConPatch"), {})
+        assert isinstance(refined, Refined)
+        assert isinstance(refined.of, Recipe)
+        return source, refined.of.features, refined.refinement
 
     def roots(self, catalogue: Container[str]) -> dict[str, Path]:
         """Return the data sets of its categories that can be fetched, and where they lie."""

@@ -233,3 +233,18 @@ def _pooled(values: list[float], size: int) -> list[float]:
         (i * len(values) // size, math.ceil((i + 1) * len(values) / size)) for i in range(size)
     ]
     return [statistics.fmean(values[start:end]) for start, end in edges]
+
+
+def focal_loss(logits: Sequence[float], masks: Sequence[int], gamma: float, alpha: float) -> float:
+    """-a (1 - q)^gamma log q, averaged; q is the probability of the true class."""
+    total = 0.0
+    for logit, mask in zip(logits, masks, strict=True):
+        p = 1 / (1 + math.exp(-logit))
+        q, weight = (p, alpha) if mask else (1 - p, 1 - alpha)
+        total -= weight * (1 - q) ** gamma * math.log(q)
+    return total / len(logits)
+
+
+def l1_loss(logits: Sequence[float], masks: Sequence[int]) -> float:
+    pairs = zip(logits, masks, strict=True)
+    return sum(abs(1 / (1 + math.exp(-logit)) - mask) for logit, mask in pairs) / len(logits)

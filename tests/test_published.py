@@ -84,6 +84,7 @@ CELLS: dict[str, list[Cell]] = {
         for row, method, figure in product(CLASSES, METHODS, ["w/o Aug.", "w/ Aug.", "Diff"])
     ],
     "tableS6": [(method, "Avg. inference time", "inference_ms") for method in METHODS],
+    "tableS7": [],  # Not in our copy of the paper's text.
     "tableS8": each_task(
         "ReConPatch (480)",
         "ReConPatch, refined (480)",

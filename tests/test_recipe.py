@@ -1,14 +1,18 @@
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pydantic import ValidationError
 
 from reconpatch.recipe import (
     AugmentationSettings,
+    Ensemble,
     FeatureSettings,
     Recipe,
+    Refined,
+    RefinementSettings,
     RepresentationSettings,
 )
 from reconpatch.settings import readable
@@ -72,11 +76,35 @@ def test_papers_settings_are_the_defaults() -> None:
     assert (representation.k, representation.alpha, representation.margin) == (5, 0.5, 1.0)
     assert (representation.learning_rate, representation.weight_decay) == (1e-5, 1e-2)
     assert Recipe().detection.coreset_share == 0.01
+    refinement = RefinementSettings()
+    assert (refinement.epochs, refinement.batch_size, refinement.momentum) == (500, 16, 0.9)
+
+
+@pytest.mark.parametrize(
+    ("changes", "complaint"),
+    [
+        ({"opacity": [0.5, 0.2]}, "opacity 0.5 to 0.2 must rise"),
+        ({"noise_cells": [3, 1]}, "noise_cells 3 to 1 must rise"),
+        ({"anomaly": "scratch"}, "anomaly: "),
+        ({"epoch": 3}, "epoch: Extra inputs"),
+    ],
+)
+def test_impossible_refinements_say_which_setting_and_why(changes: Any, complaint: str) -> None:
+    with pytest.raises(ValidationError) as refused:
+        RefinementSettings.model_validate(changes)
+    assert complaint in readable(refused.value)
+
+
+def test_models_that_see_other_images_have_no_common_map_to_refine() -> None:
+    pair = Ensemble(members=(Recipe(), Recipe(features=FeatureSettings(crop=160))))
+    with pytest.raises(ValidationError, match="must see the same images"):
+        Refined(of=pair, refinement=RefinementSettings())
 
 
 def test_every_setting_has_a_line_in_the_list_of_ambiguities_or_of_the_papers_choices() -> None:
     text = AMBIGUITIES.read_text()
     recipe = Recipe(representation=RepresentationSettings(), augmentation=AugmentationSettings())
-    groups = json.loads(recipe.model_dump_json())
+    groups = json.loads(Refined(of=recipe, refinement=RefinementSettings()).model_dump_json())
+    groups |= groups.pop("of")
     missing = [n for group in groups.values() for n in group if f"`{n}`" not in text]
     assert not missing

@@ -30,7 +30,7 @@ def test_an_edit_makes_its_room_and_those_after_it_stale(
         (tmp_path / room).mkdir()
         (tmp_path / room / "module.py").write_text("x = 1")
     for shared in (
-        *("recipe.py", "settings.py", "run.py", "batch.py"),
+        *("recipe.py", "settings.py", "run.py", "batch.py", "refined_run.py"),
         *("suite.py", "experiments.py", "grid.py"),
     ):
         (tmp_path / shared).write_text("y = 1")
@@ -40,5 +40,5 @@ def test_an_edit_makes_its_room_and_those_after_it_stale(
     (tmp_path / "representation" / "module.py").write_text("x = 2")
     source_hash.cache_clear()
     stale = [room for room in ROOMS if source_hash(room) != before[room]]
-    assert stale == ["representation", "detection", "evaluation", "reporting"]
+    assert stale == ["representation", "detection", "refinement", "evaluation", "reporting"]
     source_hash.cache_clear()

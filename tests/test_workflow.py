@@ -29,6 +29,7 @@ recipe:
   features: {backbone: efficientnet_lite0, resize: 96, crop: 96}
   representation: {epochs: 1, batch_size: 128, dimension: 16, projection_dimension: 8}
   detection: {coreset_share: 0.1}
+refinement: {pool: 1, width: 4, rates: [1, 2]}
 models:
   single: {label: tiny}
   ensemble_480: {label: two sizes, members: [{}, {features: {patch_size: 5}}]}
@@ -51,7 +52,9 @@ tables:
   table6:
     caption: ensembles
     rows: [{name: Segmentation, metrics: [pixel_auroc]}]
-    columns: [{name: "ReConPatch ({ensemble_480})", model: ensemble_480}]
+    columns:
+      - {name: "ReConPatch ({ensemble_480})", model: ensemble_480}
+      - {name: "refined", model: ensemble_480, refinement: {epochs: 2}}
   tableS1:
     caption: neighbours
     rows: [{name: Detection}]
@@ -85,6 +88,10 @@ figures:
     caption: memory
     draws: memory
     of: [{name: PatchCore, method: PatchCore}, {name: ReConPatch}]
+  figureS5:
+    caption: refined maps
+    draws: refinement
+    of: [{name: refined, model: ensemble_480, refinement: {epochs: 2}}]
   figureS4: {caption: more maps, stands_for: BTAD, draws: maps, of: [{name: ReConPatch}]}
 """
 
@@ -173,12 +180,19 @@ def test_every_measured_figure_is_what_the_runs_behind_it_say(finished: Path) ->
 def test_methods_and_members_are_those_that_the_columns_name(finished: Path) -> None:
     for cell in tidy(finished, "table5").dropna(subset=["run"]).itertuples():
         assert {s["method"] for s in stories(finished, cell.run)} == {cell.column}
-    (cell,) = tidy(finished, "table6").dropna(subset=["run"]).itertuples()
-    assert cell.column == "ReConPatch (two sizes)"
-    for story in stories(finished, cell.run):
-        members = stories(finished, " ".join(story["members"]))
-        assert [m["recipe"]["features"]["patch_size"] for m in members] == [3, 5]
-        assert {m["seed"] for m in members} == {story["seed"]}
+    plain, refined = tidy(finished, "table6").dropna(subset=["run"]).itertuples()
+    assert plain.column == "ReConPatch (two sizes)"
+    for cell in (plain, refined):
+        for story in stories(finished, cell.run):
+            members = stories(finished, " ".join(story["members"]))
+            assert [m["recipe"]["features"]["patch_size"] for m in members] == [3, 5]
+            assert {m["seed"] for m in members} == {story["seed"]}
+    for run in refined.run.split():
+        (training,) = stories(finished, run, "network.json")
+        assert training["simulated_images"] == 8
+        # What it was made of is gone.
+        folder = finished / "results" / "runs" / run
+        assert {path.stem for path in folder.iterdir()} == {"metrics", "network", "replicates"}
 
 
 def test_pseudo_labels_are_told_of_where_something_is_trained(finished: Path) -> None:
@@ -195,10 +209,10 @@ def test_pseudo_labels_are_told_of_where_something_is_trained(finished: Path) ->
 def test_figures_are_drawn_and_the_page_holds_tables_and_figures(finished: Path) -> None:
     reports = finished / "reports" / "tiny"
     drawn = {path.name for path in (reports / "figures").iterdir()}
-    names = ("figure3", "figure4", "figure5", "figureS2")
+    names = ("figure3", "figure4", "figure5", "figureS2", "figureS5")
     assert drawn == {f"{name}.{form}" for name in names for form in ("svg", "png")}
     page = (reports / "report.html").read_text()
-    assert page.count("data:image/png;base64") == 4
+    assert page.count("data:image/png;base64") == 5
     assert page.count("<section>") == 6
     assert "Not drawn, as the suite lacks the data set or the model: Figure S4." in page
 
@@ -210,15 +224,15 @@ def test_a_finished_suite_has_nothing_left_to_do(finished: Path) -> None:
 def test_a_dry_run_counts_the_runs_behind_each_table(finished: Path) -> None:
     printed = snakemake(finished, "--dry-run", *TINY_CONFIG)
     counts = dict(re.findall(r"^(table\w+|in all) .* (\d+)$", printed, re.MULTILINE))
-    # Two seeds: 50 % and 10 %; PatchCore; patch size 5 and the ensemble; k = 3; augmented.
+    # Two seeds: 50 % and 10 %; PatchCore; patch size 5, ensemble, refined; k = 3; augmented.
     assert counts == {
         "table1": "4",
         "table5": "2",
-        "table6": "4",
+        "table6": "6",
         "tableS1": "2",
         "tableS5": "2",
         "tableS6": "0",
-        "in all": "14",
+        "in all": "16",
     }
 
 
@@ -302,8 +316,8 @@ def test_paper_with_its_folders_plans_every_run(tmp_path: Path) -> None:
         (tmp_path / "data" / "btad" / product / "train" / "ok").mkdir(parents=True)
     planned = snakemake(tmp_path, "--dry-run", "--quiet", "rules")
     jobs = planned_jobs(planned)
-    assert (jobs["inspect"], jobs["measure"], jobs["figure"]) == (18, 153, 7)
-    assert re.search(r"^in all +1824 +621$", planned, re.MULTILINE)
+    assert (jobs["inspect"], jobs["measure"], jobs["figure"]) == (18, 183, 8)
+    assert re.search(r"^in all +2004 +666$", planned, re.MULTILINE)
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,6 @@
 """What a run's scores are worth: AUROC, its intervals, d' (Eq. 12), thresholds, times."""
 
-from reconpatch.evaluation.auroc import auroc
+from reconpatch.evaluation.auroc import auroc, roc_curve
 from reconpatch.evaluation.bootstrap import interval
 from reconpatch.evaluation.diagnostics import (
     SAMPLE,
@@ -25,4 +25,5 @@ __all__ = [
     "interval",
     "neighbour_overlap",
     "relative_spread",
+    "roc_curve",
 ]

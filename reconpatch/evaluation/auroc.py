@@ -4,6 +4,8 @@ import numpy as np
 import numpy.typing as npt
 
 BLOCK = 1 << 22
+POINTS = 400
+"""Of a curve that is drawn: more cannot be told apart."""
 
 
 def auroc(scores: npt.NDArray[np.floating], anomalous: npt.NDArray[np.bool_]) -> float:
@@ -36,3 +38,32 @@ def auroc(scores: npt.NDArray[np.floating], anomalous: npt.NDArray[np.bool_]) ->
     # Pairs in which the common class is ahead, ties half.
     ahead = (below + below_or_equal) / 2 / (len(rare) * len(common))
     return ahead if common is positive else 1 - ahead
+
+
+def roc_curve(
+    scores: npt.NDArray[np.floating], anomalous: npt.NDArray[np.bool_]
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """Return false and true positive rates as the threshold falls, from (0, 0) to (1, 1).
+
+    Of the curve's corners those are kept that lie about a ``POINTS``-th of its length apart.
+
+    Args:
+        scores: any shape.
+        anomalous: as the scores.
+
+    Raises:
+        ValueError: one of the classes is empty, or a score is not a number.
+    """
+    scores, anomalous = scores.ravel(), anomalous.ravel()
+    if np.isnan(scores).any():
+        raise ValueError("a score is not a number, so that it has no rank")
+    if anomalous.all() or not anomalous.any():
+        raise ValueError("a ROC curve needs normal and anomalous scores")
+    order = np.argsort(scores)[::-1]
+    # Equal scores are passed together.
+    corners = np.r_[np.flatnonzero(np.diff(scores[order])), len(scores) - 1]
+    found = np.cumsum(anomalous[order])[corners]
+    true = np.r_[0, found / found[-1]]
+    false = np.r_[0, (corners + 1 - found) / (len(scores) - found[-1])]
+    kept = np.unique(np.searchsorted(true + false, np.linspace(0, 2, POINTS + 1)))
+    return false[kept], true[kept]

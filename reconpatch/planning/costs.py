@@ -54,8 +54,10 @@ from reconpatch.recipe import (
     FeatureSettings,
     PatchSettings,
     Recipe,
+    RefinementSettings,
     RepresentationSettings,
 )
+from reconpatch.refinement import Pool, RefinementNetwork, refine, train_refinement
 from reconpatch.reporting.figure import EMBEDDED
 from reconpatch.representation import train
 from reconpatch.suite import SuiteDataset
@@ -129,6 +131,12 @@ def measure(
     for recipe in dict.fromkeys(work.recipe for work in workload.works):
         say(f"{recipe.method} on {recipe.features.backbone}")
         recipes[recipe] = _recipe(recipe, workload.patches[recipe.features], device)
+    refinements = {}
+    for refined in workload.refinements:
+        size = refined.members[0].recipe.features.crop
+        if (refined.settings, size) not in refinements:
+            say(f"refinement at {size} px")
+            refinements[refined.settings, size] = _refinement(refined.settings, size, device)
     return Costs(
         light_start=light_start,
         start=start,
@@ -142,6 +150,7 @@ def measure(
         forward=forward,
         images=images,
         recipes=recipes,
+        refinements=refinements,
     )
 
 
@@ -290,6 +299,39 @@ def _recipe(recipe: Recipe, patches: Patches, device: torch.device) -> RecipeCos
         map=_map(patches.height, patches.width, recipe.features.crop, recipe.detection),
         evaluation=_evaluation(recipe.features.crop),
     )
+
+
+def _refinement(
+    settings: RefinementSettings, size: int, device: torch.device
+) -> tuple[float, float]:
+    """Seconds of a mini-batch of the refinement network's training, and of a test image."""
+    random = np.random.default_rng(0)
+    count = settings.batch_size
+    pool = Pool(
+        random.integers(256, size=(count, 2, size, size, 3), dtype=np.uint8),
+        random.random((count, 2, size, size)) < 0.1,
+        (random.random((count, 2, size // 8, size // 8), dtype=np.float32),),
+        DetectionSettings(),
+    )
+
+    def steps(epochs: int) -> None:
+        with TemporaryDirectory() as folder:
+            train_refinement(
+                pool,
+                settings.model_copy(update={"epochs": epochs}),
+                0,
+                device=device,
+                checkpoint=Path(folder) / "checkpoint.pt",
+                made_of="",
+            )
+
+    network = RefinementNetwork(settings, 0).to(device).eval()
+    images, maps, _ = pool.batch(np.arange(count), np.zeros(count, np.int64))
+
+    def refined(times: int) -> None:
+        refine(network, [images] * times, np.tile(maps.numpy(), (times, 1, 1)))
+
+    return unit_seconds(steps), unit_seconds(refined) / count
 
 
 @cache

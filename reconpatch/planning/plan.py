@@ -14,7 +14,7 @@ from reconpatch.evaluation.inference_time import ITERATIONS, WARM_UPS
 from reconpatch.planning.costs import measure
 from reconpatch.planning.space import feature_bytes, kept_bytes, peak_memory
 from reconpatch.planning.units import Costs, RecipeCosts
-from reconpatch.planning.workload import Workload, count_work
+from reconpatch.planning.workload import RefinementWork, Workload, count_work
 from reconpatch.provenance import device_name
 from reconpatch.suite import Suite
 
@@ -105,7 +105,28 @@ def measured_parts(workload: Workload, costs: Costs) -> dict[str, tuple[int, flo
         if maps := members[0].maps:
             seconds += costs.recipes[members[0].recipe].evaluation(maps)
     parts["ensembles"] = len(workload.ensembles), seconds
+    seconds = sum(_refinement(work, costs) for work in workload.refinements)
+    parts["refinements"] = len(workload.refinements), seconds
     return {part: (count, seconds) for part, (count, seconds) in parts.items() if count}
+
+
+def _refinement(refined: RefinementWork, costs: Costs) -> float:
+    """Seconds of scoring the simulated images, training the network, and measuring its maps.
+
+    Drawing the simulated images, milliseconds each, is left out.
+    """
+    first = refined.members[0]
+    step, image = costs.refinements[refined.settings, first.recipe.features.crop]
+    seconds = refined.steps * step + first.images.test * image
+    for work in refined.members:
+        cost = costs.recipes[work.recipe]
+        seconds += costs.building[work.recipe.features]
+        seconds += refined.simulated * (
+            costs.forward[work.recipe.features]
+            + work.patches.an_image * cost.representation
+            + _scoring(cost, work.patches.an_image, work.bank)
+        )
+    return seconds + _evaluation(costs.recipes[first.recipe], first.maps)
 
 
 def _scoring(cost: RecipeCosts, patches: int, bank: int) -> float:
@@ -194,6 +215,9 @@ def _disk(workload: Workload) -> Table:
         table.add_row(kind, _size(size))
     table.add_section()
     table.add_row("total", _size(kinds.total()))
+    if workload.refinements:
+        largest = max(work.pool_bytes for work in workload.refinements)
+        table.add_row("for a while, a refined run's simulated images", _size(largest))
     if not workload.suite.keep_features:
         by_category: Counter[tuple[str, str]] = Counter()
         for extraction, files in sizes.items():

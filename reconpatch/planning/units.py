@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from reconpatch.recipe import FeatureSettings, PatchSettings, Recipe
+from reconpatch.recipe import FeatureSettings, PatchSettings, Recipe, RefinementSettings
 
 
 class Line(NamedTuple):
@@ -67,6 +67,7 @@ class Costs:
         forward: an image through each feature setting's backbone, to patch features.
         images: an image of each data set from its file to patch features on disk.
         recipes: the units of each recipe's runs.
+        refinements: of each refinement, by the image's side, a training step and a test image.
     """
 
     light_start: float
@@ -81,3 +82,4 @@ class Costs:
     forward: dict[FeatureSettings, float]
     images: dict[tuple[str, PatchSettings], float]
     recipes: dict[Recipe, RecipeCosts]
+    refinements: dict[tuple[RefinementSettings, int], tuple[float, float]]

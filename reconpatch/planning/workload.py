@@ -15,7 +15,14 @@ from reconpatch.detection import coreset_size
 from reconpatch.features import patch_features
 from reconpatch.grid import Batch, Run, batches, panels, runs_of, timed_runs
 from reconpatch.planning.untrained import untrained_backbone
-from reconpatch.recipe import Ensemble, FeatureSettings, PatchSettings, Recipe
+from reconpatch.recipe import (
+    Ensemble,
+    FeatureSettings,
+    PatchSettings,
+    Recipe,
+    Refined,
+    RefinementSettings,
+)
 from reconpatch.run import epochs_to_keep
 from reconpatch.suite import Suite
 
@@ -119,6 +126,37 @@ class RunWork:
 
 
 @dataclass(frozen=True)
+class RefinementWork:
+    """A refined run and the sizes that its cost depends on.
+
+    Attributes:
+        settings: the refinement's.
+        members: the models whose map is refined.
+    """
+
+    settings: RefinementSettings
+    members: tuple[RunWork, ...]
+
+    @property
+    def simulated(self) -> int:
+        """Images that are simulated, each to be scored by every member."""
+        return self.members[0].images.train * self.settings.pool
+
+    @property
+    def steps(self) -> int:
+        """Mini-batches of the training; the only one may be incomplete."""
+        return self.settings.epochs * max(
+            1, self.members[0].images.train // self.settings.batch_size
+        )
+
+    @property
+    def pool_bytes(self) -> int:
+        """What the simulated images take on disk while the network is trained."""
+        crop, versions = self.members[0].recipe.features.crop, self.settings.pool + 1
+        return 4 * self.members[0].images.train * versions * crop**2
+
+
+@dataclass(frozen=True)
 class Workload:
     """A suite, counted.
 
@@ -151,9 +189,21 @@ class Workload:
 
     @cached_property
     def members(self) -> tuple[RunWork, ...]:
-        """The runs that ensembles fuse: each scores its training images once."""
-        found = dict.fromkeys(member for run in self.ensembles for member in run.members)
+        """The runs that ensembles fuse or that are refined: each scores its training images."""
+        on_them = (run for run in self.runs if run.parents)
+        found = dict.fromkeys(member for run in on_them for member in run.members)
         return tuple(self.work(run) for run in found)
+
+    @cached_property
+    def refinements(self) -> tuple[RefinementWork, ...]:
+        """The unique runs that are refined."""
+        return tuple(
+            RefinementWork(
+                run.recipe.refinement, tuple(self.work(member) for member in run.members)
+            )
+            for run in self.runs
+            if isinstance(run.recipe, Refined)
+        )
 
     @cached_property
     def trainings(self) -> tuple[RunWork, ...]:
@@ -244,7 +294,9 @@ class Workload:
             "extract": len(self.extractions),
             "measure": len(self.batches),
             "time_inference": bool(self.timed),
-            "figure": len(self.figures),
+            "figure": sum(
+                bool(panels(self.suite, name)) for name in self.suite.experiments.figures
+            ),
             "report": 1,
         }
         return {rule: int(count) for rule, count in counts.items() if count}

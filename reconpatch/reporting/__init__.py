@@ -2,6 +2,7 @@
 
 from reconpatch.reporting.figure import write_figure
 from reconpatch.reporting.formats import latex, markdown, wide
+from reconpatch.reporting.preview import write_preview
 from reconpatch.reporting.report import print_tables, write_report
 from reconpatch.reporting.table import Results, table
 
@@ -13,5 +14,6 @@ __all__ = [
     "table",
     "wide",
     "write_figure",
+    "write_preview",
     "write_report",
 ]

@@ -16,8 +16,16 @@ from reconpatch.evaluation import best_f1_threshold, interval
 from reconpatch.evaluation.embedding import embed, sample_patches
 from reconpatch.features import image_batches
 from reconpatch.grid import Run, panels
-from reconpatch.recipe import Recipe
-from reconpatch.reporting.figures import diagnostics, embedding, histogram, maps, memory
+from reconpatch.recipe import Recipe, Refined
+from reconpatch.refined_run import RefinedRun
+from reconpatch.reporting.figures import (
+    diagnostics,
+    embedding,
+    histogram,
+    maps,
+    memory,
+    refinement,
+)
 from reconpatch.reporting.figures.style import save
 from reconpatch.reporting.table import Results
 from reconpatch.run import RecipeRun, read_scores
@@ -51,6 +59,7 @@ def write_figure(suite: Suite, name: str, results: Path, folder: Path) -> None:
         "maps": _maps,
         "memory": _memory,
         "diagnostics": _diagnostics,
+        "refinement": _refinement,
     }[suite.experiments.figures[name].draws](suite, name, results)
     folder.mkdir(parents=True, exist_ok=True)
     save(drawn, folder / name)
@@ -155,6 +164,51 @@ def _representative(run: RecipeRun, scores: Scores, masks: npt.NDArray[np.bool_]
     return [
         sorted(indices, key=lambda i: scores.images[i])[len(indices) // 2]
         for indices in by_defect.values()
+    ]
+
+
+def _refinement(suite: Suite, name: str, results: Path) -> Figure:
+    most = 1 if suite.experiments.figures[name].categories else EXAMPLES
+    return refinement.draw(
+        [
+            example
+            for _, place, recipe in panels(suite, name)
+            if isinstance(recipe, Refined)
+            for example in _refined(
+                RefinedRun(
+                    Run(place.dataset, place.category, recipe, suite.seeds[0]), results, CPU
+                ),
+                most,
+            )
+        ]
+    )
+
+
+def _refined(run: RefinedRun, most: int) -> list[refinement.Refinement]:
+    """Test images with visible defects and their maps, the one of median score of each kind."""
+    first = run.members[0]
+    store = first.test_patches
+    masks = store.masks()
+    scores = read_scores(first.folder / "patch_scores.npz")
+    chosen = [i for i in _representative(first, scores, masks) if masks[i].any()][:most]
+    samples = [store.category.test[index] for index in chosen]
+    return [
+        refinement.Refinement(
+            category=store.category.name,
+            defect=sample.defect,
+            image=image,
+            mask=masks[index],
+            plain=plain,
+            refined=refined,
+        )
+        for index, sample, image, plain, refined in zip(
+            chosen,
+            samples,
+            (image.permute(1, 2, 0).numpy() for b in run.test_images(chosen) for image in b),
+            run.plain(chosen),
+            run.refined(run.trained(), chosen),
+            strict=True,
+        )
     ]
 
 

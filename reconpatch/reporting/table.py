@@ -12,7 +12,7 @@ import pandas as pd
 from reconpatch.evaluation import interval
 from reconpatch.files import read_json
 from reconpatch.grid import Cell, Run, cells
-from reconpatch.recipe import Ensemble, Recipe
+from reconpatch.recipe import AnyRecipe
 from reconpatch.reporting.formats import NOT_MEASURED, NOT_RUN
 from reconpatch.suite import Place, Suite
 
@@ -164,7 +164,7 @@ def _measured(cell: Cell, seeds: tuple[int, ...], results: Results) -> dict[str,
 
 
 def _of_place(
-    cell: Cell, place: Place, side: Recipe | Ensemble, seeds: Iterable[int], results: Results
+    cell: Cell, place: Place, side: AnyRecipe, seeds: Iterable[int], results: Results
 ) -> tuple[Floats, Floats] | str:
     """A category's figures, one a seed, and the replicates of their mean; or why there are none."""
     values, replicates = [], []

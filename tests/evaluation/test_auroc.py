@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import roc_auc_score
 
-from reconpatch.evaluation.auroc import auroc
+from reconpatch.evaluation.auroc import POINTS, auroc, roc_curve
 from tests import naive
 
 MODULE = import_module("reconpatch.evaluation.auroc")
@@ -57,3 +57,23 @@ def test_without_two_classes_of_numbers_there_is_no_auroc(
 ) -> None:
     with pytest.raises(ValueError, match=message):
         auroc(np.array(scores), np.array(anomalous))
+
+
+@given(drawn=labelled())
+@settings(max_examples=50, deadline=None)
+def test_the_area_under_the_curve_is_the_auroc(drawn: tuple[list[float], list[bool]]) -> None:
+    scores, anomalous = (np.array(side) for side in drawn)
+    false, true = roc_curve(scores, anomalous)
+    assert (false[0], true[0], false[-1], true[-1]) == (0, 0, 1, 1)
+    area = float(np.sum(np.diff(false) * (true[1:] + true[:-1]) / 2))
+    assert area == pytest.approx(naive.auroc(*drawn), abs=1e-12)
+
+
+def test_a_curve_of_many_pixels_keeps_few_points_and_its_area() -> None:
+    rng = np.random.default_rng(0)
+    anomalous = rng.random((80, 80)) < 0.05
+    scores = rng.normal(size=(80, 80)) + anomalous
+    false, true = roc_curve(scores, anomalous)
+    assert len(false) <= POINTS + 1
+    area = np.sum(np.diff(false) * (true[1:] + true[:-1]) / 2)
+    assert area == pytest.approx(auroc(scores, anomalous), abs=0.005)

@@ -46,6 +46,7 @@ tables:
       - {name: Half, recipe: {features: {layers: [2], stored_as: float16}}}
       - {name: Changed, recipe: {augmentation: {}}}
       - {name: Ensemble, model: pair}
+      - {name: Refined, refinement: {epochs: 5, pool: 3, batch_size: 4}}
       - {name: No such model, model: large}
   table3:
     caption: times
@@ -124,11 +125,13 @@ def test_work_is_what_a_hand_counts(made_up: Workload) -> None:
         "figure": 2,
         "report": 1,
     }
-    # A category and a seed have two runs in table1, five more in table2.
-    assert len(made_up.runs) == 4 * 7
+    # A category and a seed have two runs in table1, six more in table2.
+    assert len(made_up.runs) == 4 * 8
     assert len(made_up.works) == 4 * 6
     assert len(made_up.ensembles) == 4
-    assert len(made_up.members) == 4 * 2
+    assert len(made_up.members) == 4 * 2  # of which one is also refined
+    assert [work.steps for work in made_up.refinements] == [5 * 52] * 2 + [5 * 56] * 2
+    assert [work.simulated for work in made_up.refinements] == [3 * 209] * 2 + [3 * 224] * 2
     assert len(made_up.trainings) == 4 * 3  # 1 %, 10 % and changed share one
     # Those two shares have one coreset; changed selects again, being of another batch.
     assert len(made_up.selections) == 4 * 5
@@ -183,8 +186,9 @@ def test_seconds_are_work_times_cost(made_up: Workload) -> None:
         forward=dict.fromkeys(made_up.patches, 5.0),
         images={(dataset.id, settings): 1.0 for _, _, settings in made_up.extractions},
         recipes={work.recipe: ones for work in made_up.works},
+        refinements={(work.settings, 224): (50.0, 60.0) for work in made_up.refinements},
     )
-    parts = dict.fromkeys(("trainings", "coresets", "scorings", "ensembles"), 0)
+    parts = dict.fromkeys(("trainings", "coresets", "scorings", "ensembles", "refinements"), 0)
     inference = 0
     for images, tests in ((209, 83), (224, 150)):
         # At 224 px an image has 784 patches, at 160 px, as the second member has it, 400.
@@ -196,6 +200,9 @@ def test_seconds_are_work_times_cost(made_up: Workload) -> None:
         parts["scorings"] += q_160 + (q_160 + m_160) * m_160
         parts["ensembles"] += n + images * (784 + 784) * m
         parts["ensembles"] += n_160 + images * (400 + 400) * m_160 + (2 + 1) * tests
+        # The pool of three goes through the backbone, then steps, maps and metrics.
+        parts["refinements"] += 1000 + 3 * images * (5 + 784 + (784 + 784) * m)
+        parts["refinements"] += 5 * (images // 4) * 50 + (60 + 2) * tests
         inference += 1000 + 40 * (5 + 1 + 784 + (784 + 784) * m)
     parts["evaluations"] = 6 * 2 * (83 + 150)
     measured = measured_parts(made_up, costs)

@@ -13,7 +13,16 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 from PIL import Image
 
-from reconpatch.reporting.figures import diagnostics, embedding, histogram, maps, memory
+from reconpatch.refinement import Simulated
+from reconpatch.reporting.figures import (
+    defects,
+    diagnostics,
+    embedding,
+    histogram,
+    maps,
+    memory,
+    refinement,
+)
 from reconpatch.reporting.figures.style import GREEN, ORANGE, save
 from tests import naive
 
@@ -67,12 +76,34 @@ def draw_maps() -> Figure:
     return maps.draw([example(f"metal_nut_{i}", kind) for i, kind in enumerate(kinds)])
 
 
+def refined(category: str) -> refinement.Refinement:
+    """The refined map is the truth, but for one pixel; the plain one is that of ``example``."""
+    found = example(category, "crack")
+    scores = found.mask.astype(np.float32)
+    scores[0, 0] = 2
+    return refinement.Refinement(
+        category, "crack", found.image, found.mask, found.anomaly_map, scores
+    )
+
+
+def draw_refinement() -> Figure:
+    return refinement.draw([refined(f"metal_nut_{i}") for i in range(3)])
+
+
+def draw_defects() -> Figure:
+    image = np.zeros((16, 16, 3), np.uint8)
+    changed = Simulated(image + 9, np.eye(16, dtype=np.bool_))
+    return defects.draw([image, image], {"structure": [changed] * 2, "texture": [changed] * 2})
+
+
 FIGURES: dict[str, Callable[[], Figure]] = {
     "embedding": draw_embedding,
     "histogram": lambda: histogram.draw(SCORES),
     "maps": draw_maps,
     "memory": lambda: memory.draw(SIZES),
     "diagnostics": lambda: diagnostics.draw(WATCHED, WATCHED_AS),
+    "refinement": draw_refinement,
+    "defects": draw_defects,
 }
 
 
@@ -226,3 +257,34 @@ def test_diagnostics_are_ranked_against_auroc_within_each_category() -> None:
     assert diagnostics.draw(WATCHED, WATCHED_AS).axes[0].get_title() == "ρ = 0.00 (-1.00 to 1.00)"
     mono = ranked.collections[0].get_offsets()
     np.testing.assert_allclose(mono, [[10 + i, i**2 - 6] for i in range(5)])
+
+
+def test_refinement_shows_both_maps_and_what_each_is_worth() -> None:
+    panels = np.array(draw_refinement().axes).reshape(5, 3)
+    labels = ["Image", "Ground truth", "Anomaly map", "Refined map", "Pixel ROC"]
+    assert [axes.get_ylabel() for axes in panels[:, 0]] == labels
+    found = refined("metal_nut_0")
+    assert panels[0, 0].get_title() == "metal nut 0\ncrack"
+    shown = [np.asarray(axes.images[0].get_array()) for axes in panels[:4, 0]]
+    for array, expected in zip(
+        shown, (found.image, found.mask, found.plain, found.refined), strict=True
+    ):
+        np.testing.assert_array_equal(array, expected)
+    # The plain map has no pixel out of place, the refined one a single one of a thousand.
+    curves = {line.get_label(): line.get_xydata() for line in panels[4, 0].lines}
+    assert (0, 1) in [tuple(point) for point in curves["anomaly map"]]
+    assert (1 / 1000, 1) in [tuple(point) for point in curves["refined map"]]
+
+
+def test_the_preview_has_each_kind_beside_its_mask() -> None:
+    panels = np.array(draw_defects().axes).reshape(2, 5)
+    assert [axes.get_title() for axes in panels[0]] == [
+        "normal",
+        "structure",
+        "structure: mask",
+        "texture",
+        "texture: mask",
+    ]
+    for row in panels:
+        np.testing.assert_array_equal(row[3].images[0].get_array(), np.full((16, 16, 3), 9))
+        np.testing.assert_array_equal(row[4].images[0].get_array(), np.eye(16))

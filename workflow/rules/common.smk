@@ -18,7 +18,15 @@ shell.prefix(f"export PATH={quote(str(Path(sys.executable).parent))}:$PATH; ")
 
 CATALOGUE = load_catalogue(Path("config"))
 ACCEPTING = {d.accepting: name for name, d in CATALOGUE.items() if d.must_be_accepted}
-KNOWN = {"suite", "data_root", "weights_folder", "device", "threads", *ACCEPTING}
+KNOWN = {
+    "suite",
+    "data_root",
+    "weights_folder",
+    "textures_folder",
+    "device",
+    "threads",
+    *ACCEPTING,
+}
 if unknown := set(config) - KNOWN:
     raise WorkflowError(
         f"config has no {', '.join(sorted(unknown))}; it has {', '.join(sorted(KNOWN))}."
@@ -137,7 +145,7 @@ def figure_inputs(wildcards):
     features = {
         file
         for run in runs
-        for file in stored(run.dataset, run.category, run.recipe.train_patches)
         if embeds
+        for file in stored(run.dataset, run.category, run.recipe.train_patches)
     }
     return measured(runs) + sorted(features)

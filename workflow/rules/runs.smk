@@ -14,6 +14,8 @@ rule measure:
         gpu=GPUS,
     params:
         data_root=config["data_root"],
+        weights=config["weights_folder"],
+        textures=config["textures_folder"],
         device=config["device"],
         runs=lambda wildcards: run_names(batch_of(wildcards).runs),
         code=source_hash("evaluation"),
@@ -21,6 +23,7 @@ rule measure:
         f"reconpatch measure --suite {SUITE.name}"
         " --experiment {wildcards.experiment} --dataset {wildcards.dataset:q}"
         " --category {wildcards.category:q} --data-root {params.data_root:q}"
+        " --weights {params.weights:q} --textures {params.textures:q}"
         " --device {params.device} --threads {threads} 2>&1 | tee {log:q}"
 
 

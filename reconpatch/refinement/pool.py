@@ -1,0 +1,97 @@
+"""The simulated images of a training set: made once, and drawn from in every epoch."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from reconpatch.detection import anomaly_maps
+from reconpatch.files import whole
+from reconpatch.recipe import DetectionSettings, RefinementSettings
+from reconpatch.refinement.defects import simulate
+from reconpatch.refinement.foreground import foreground
+from reconpatch.refinement.textures import Textures
+
+
+@dataclass(frozen=True)
+class Pool:
+    """Each of N training images in V versions: version 0 as it is, the others with a defect.
+
+    Attributes:
+        images: RGB, ``(N, V, S, S, 3)``, possibly memory-mapped.
+        masks: where a version differs from version 0, ``(N, V, S, S)``.
+        scores: for each model the standardised patch scores ``(N, V, h, w)``.
+        detection: how maps are made of them.
+    """
+
+    images: npt.NDArray[np.uint8]
+    masks: npt.NDArray[np.bool_]
+    scores: tuple[npt.NDArray[np.float32], ...]
+    detection: DetectionSettings
+
+    def batch(
+        self, rows: npt.NDArray[np.int64], versions: npt.NDArray[np.int64]
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Return images ``(B, 3, S, S)`` as uint8, their maps and their masks ``(B, S, S)``."""
+        size = self.images.shape[2]
+        maps = [anomaly_maps(s[rows, versions], size, self.detection) for s in self.scores]
+        return (
+            torch.from_numpy(self.images[rows, versions]).permute(0, 3, 1, 2),
+            torch.from_numpy(np.mean(maps, axis=0)),
+            torch.from_numpy(self.masks[rows, versions]).float(),
+        )
+
+
+def write_pool(
+    images: Iterable[Tensor],
+    count: int,
+    size: int,
+    settings: RefinementSettings,
+    textures: Textures,
+    seed: int,
+    folder: Path,
+    description: str,
+) -> None:
+    """Simulate ``settings.pool`` defects on each image, to ``images.npy`` and ``masks.npy``.
+
+    They take ``4 N (pool + 1) S^2`` bytes on disk and one image's share of that in memory.
+
+    Args:
+        images: uint8 ``(B, 3, S, S)``, a batch at a time.
+        count: N.
+        size: S.
+        settings: how defects look.
+        textures: what fills those of kind ``texture``.
+        seed: decides all draws, together with an image's place and its version.
+        folder: where the files go.
+        description: what the progress bar calls the work.
+    """
+    shape = (count, settings.pool + 1, size, size)
+    with whole(folder / "images.npy") as image_file, whole(folder / "masks.npy") as mask_file:
+        pixels = np.lib.format.open_memmap(image_file, "w+", np.uint8, (*shape, 3))
+        masks = np.lib.format.open_memmap(mask_file, "w+", np.bool_, shape)
+        each = (image for batch in images for image in batch)
+        for row, tensor in enumerate(tqdm(each, description, count, unit="image", delay=10)):
+            normal = tensor.permute(1, 2, 0).numpy()
+            product = foreground(normal)
+            pixels[row, 0] = normal
+            for version in range(1, settings.pool + 1):
+                random = np.random.default_rng([seed, row, version])
+                pixels[row, version], masks[row, version] = simulate(
+                    normal, product, settings, textures, random
+                )
+        pixels.flush()
+        masks.flush()
+
+
+def read_pool(
+    folder: Path, scores: tuple[npt.NDArray[np.float32], ...], detection: DetectionSettings
+) -> Pool:
+    """Return the pool that ``write_pool`` left in a folder, memory-mapped, with its scores."""
+    images, masks = (np.load(folder / f"{name}.npy", mmap_mode="r") for name in ("images", "masks"))
+    return Pool(images, masks, scores, detection)

@@ -1,0 +1,57 @@
+"""A sheet of simulated defects, to be looked at before a network is trained on them."""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from reconpatch.datasets import Category
+from reconpatch.features import image_batches
+from reconpatch.files import whole
+from reconpatch.recipe import FeatureSettings, RefinementSettings
+from reconpatch.refinement import Textures, foreground, simulate
+from reconpatch.reporting.figures import defects
+
+
+def write_preview(
+    category: Category,
+    features: FeatureSettings,
+    settings: RefinementSettings,
+    textures: Textures,
+    count: int,
+    seed: int,
+    path: Path,
+) -> None:
+    """Draw some training images with a simulated defect of each kind and its mask, as a PNG file.
+
+    Args:
+        category: whose training images, spread over all of them.
+        features: how images are resized and cropped.
+        settings: how defects look; their kind is not asked.
+        textures: what fills those of kind ``texture``.
+        count: how many images.
+        seed: decides all draws.
+        path: the file.
+
+    Raises:
+        InputError: an image or a texture cannot be read, or no defect shows on it.
+    """
+    rows = np.unique(np.linspace(0, len(category.train) - 1, count).astype(int))
+    paths = [category.train[row].image for row in rows]
+    batches = image_batches(paths, features, count, torch.get_num_threads())
+    normal = [image.permute(1, 2, 0).numpy() for batch in batches for image in batch]
+    simulated = {
+        kind: [
+            simulate(
+                image,
+                foreground(image),
+                settings.model_copy(update={"anomaly": kind}),
+                textures,
+                np.random.default_rng([seed, row, 1]),
+            )
+            for row, image in zip(rows, normal, strict=True)
+        ]
+        for kind in ("structure", "texture")
+    }
+    with whole(path) as aside:
+        defects.draw(normal, simulated).savefig(aside, format="png", dpi=200)
