@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 from PIL import Image
 
-from reconpatch.reporting.figures import diagnostics, embedding, histogram, maps, memory
+from reconpatch.reporting.figures import diagnostics, embedding, histogram, maps, memory, sweep
 from reconpatch.reporting.figures.style import GREEN, ORANGE, save
 from tests import naive
 
@@ -67,12 +67,23 @@ def draw_maps() -> Figure:
     return maps.draw([example(f"metal_nut_{i}", kind) for i, kind in enumerate(kinds)])
 
 
+SWEPT = pd.DataFrame(
+    {
+        "value": ["0.1", "1", "0.1", "1"],
+        "metric": ["image_auroc", "image_auroc", "pixel_auroc", "pixel_auroc"],
+        "measured": [99.0, 98.0, 97.0, 96.5],
+        "low": [98.0, 97.5, 96.0, 95.0],
+        "high": [99.5, 98.5, 98.0, 97.0],
+        "own": [False, True, False, True],
+    }
+)
 FIGURES: dict[str, Callable[[], Figure]] = {
     "embedding": draw_embedding,
     "histogram": lambda: histogram.draw(SCORES),
     "maps": draw_maps,
     "memory": lambda: memory.draw(SIZES),
     "diagnostics": lambda: diagnostics.draw(WATCHED, WATCHED_AS),
+    "sweep": lambda: sweep.draw(SWEPT),
 }
 
 
@@ -226,3 +237,14 @@ def test_diagnostics_are_ranked_against_auroc_within_each_category() -> None:
     assert diagnostics.draw(WATCHED, WATCHED_AS).axes[0].get_title() == "ρ = 0.00 (-1.00 to 1.00)"
     mono = ranked.collections[0].get_offsets()
     np.testing.assert_allclose(mono, [[10 + i, i**2 - 6] for i in range(5)])
+
+
+def test_a_sweep_draws_each_value_with_its_interval_and_fills_the_suites_own() -> None:
+    image, pixel = sweep.draw(SWEPT).axes
+    assert [axes.get_title() for axes in (image, pixel)] == ["Image AUROC (%)", "Pixel AUROC (%)"]
+    lines = [line.get_ydata() for line in image.lines[::2]]
+    assert [list(ends) for ends in lines] == [[98.0, 99.5], [97.5, 98.5]]
+    points = image.lines[1::2]
+    assert [list(point.get_ydata()) for point in points] == [[99.0], [98.0]]
+    assert [point.get_markerfacecolor() == "white" for point in points] == [True, False]
+    assert [tick.get_text() for tick in image.get_xticklabels()] == ["0.1", "1"]
