@@ -194,8 +194,8 @@ def test_paper_with_its_folders_plans_every_run(tmp_path: Path) -> None:
         (tmp_path / "data" / "btad" / product / "train" / "ok").mkdir(parents=True)
     planned = snakemake(tmp_path, "--dry-run", "--quiet", "rules")
     jobs = planned_jobs(planned)
-    assert (jobs["inspect"], jobs["measure"], jobs["figure"]) == (18, 153, 7)
-    assert re.search(r"^in all +1824 +621$", planned, re.MULTILINE)
+    assert (jobs["inspect"], jobs["measure"], jobs["figure"]) == (18, 168, 8)
+    assert re.search(r"^in all +2004 +651$", planned, re.MULTILINE)
 
 
 @pytest.mark.parametrize(
