@@ -84,7 +84,7 @@ figures:
     caption: memory
     draws: memory
     of: [{name: PatchCore, method: PatchCore}, {name: ReConPatch}]
-  sweep1: {caption: a sweep, draws: sweep, table: tableS1}
+  sweep9: {caption: a sweep, draws: sweep, table: tableS1}
   figureS4: {caption: more maps, stands_for: BTAD, draws: maps, of: [{name: ReConPatch}]}
 """
 
