@@ -144,7 +144,7 @@ def figure_inputs(wildcards):
     features = {
         file
         for run in runs
-        for file in stored(run.dataset, run.category, run.recipe.train_patches)
         if embeds
+        for file in stored(run.dataset, run.category, run.recipe.train_patches)
     }
     return measured(runs) + sorted(features)
