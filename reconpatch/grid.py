@@ -95,7 +95,9 @@ def cells(suite: Suite, table: str) -> list[Cell]:
         InputError: a cell's changes make no recipe.
     """
     experiment = suite.experiments.tables[table]
+    grid = suite.grids.get(table, ())
     places = tuple(suite.places(experiment.stands_for))
+    places = tuple(place for place in places if place.category in grid) or places
     found = []
     for row, members in _rows(suite, table, experiment, places):
         for column in _taken(suite, table, experiment.columns):
@@ -158,6 +160,7 @@ def _cell(
                     experiment.recipe,
                     c.recipe,
                     r.recipe,
+                    deviation=c.deviation or r.deviation,
                 ),
                 c.refinement,
                 r.refinement,
@@ -187,10 +190,17 @@ def _sides(experiment: Experiment, row: Entry, column: Entry) -> list[tuple[Entr
 def panels(suite: Suite, name: str) -> list[tuple[str, Place, AnyRecipe]]:
     """Return what a figure draws: names with a category and a recipe each, category by category.
 
-    An embedding and a histogram show one category, the paper's where it is there. Nothing is
-    returned where the suite lacks the data set or the model.
+    An embedding and a histogram show one category, the paper's where it is there; a sweep shows
+    what its table does. Nothing is returned where the suite lacks the data set or the model.
     """
     figure = suite.experiments.figures[name]
+    if figure.table:
+        return [
+            (cell.column, place, cell.recipe)
+            for cell in cells(suite, figure.table)
+            if cell.recipe
+            for place in cell.places
+        ]
     places = list(suite.places(figure.stands_for))
     chosen = [p for c in figure.categories for p in places if p.category == c] or places
     if figure.draws in ("embedding", "histogram"):
@@ -313,7 +323,7 @@ def backbones(suite: Suite) -> list[str]:
 
 def summary(suite: Suite) -> str:
     """Say how many runs each table and figure is made of, and how many of all are unique."""
-    lines = [f"{'':<10}{'cells':>7}{'their runs':>12}{'unique':>8}{'new':>8}"]
+    lines = [f"{'':<14}{'cells':>7}{'their runs':>12}{'unique':>8}{'new':>8}"]
     seen: set[Run] = set()
     all_cells = 0
     for name in (*suite.experiments.tables, *suite.experiments.figures):
@@ -324,7 +334,7 @@ def summary(suite: Suite) -> str:
             shown = str(len(measured))
             of_cells = sum(len(c.places) * (1 + bool(c.less)) for c in measured) * len(suite.seeds)
         all_cells += of_cells
-        lines.append(f"{name:<10}{shown:>7}{of_cells or '':>12}{len(runs):>8}{len(runs - seen):>8}")
+        lines.append(f"{name:<14}{shown:>7}{of_cells or '':>12}{len(runs):>8}{len(runs - seen):>8}")
         seen |= runs
-    lines.append(f"{'in all':<10}{'':>7}{all_cells:>12}{'':>8}{len(seen):>8}")
+    lines.append(f"{'in all':<14}{'':>7}{all_cells:>12}{'':>8}{len(seen):>8}")
     return f"Suite {suite.name}: runs behind its tables and figures\n" + "\n".join(lines)
