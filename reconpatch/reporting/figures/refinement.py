@@ -16,6 +16,9 @@ COLUMNS = 7
 """More images than these do not stand side by side."""
 
 ROWS = ("Image", "Ground truth", "Anomaly map", "Refined map", "Pixel ROC")
+FALSE = 0.3
+"""The false positive rate that curves are drawn up to: beyond it they lie on each other."""
+
 RANGE = (50, 99.9)
 """The percentiles of a map that its colours run between."""
 
@@ -71,8 +74,8 @@ def draw(examples: Sequence[Refinement]) -> Figure:
         ):
             rates = roc_curve(scores, example.mask)
             column[4].plot(*rates, color=colour, linestyle=line, linewidth=1.2, label=name)
-        column[4].set(xlim=(0, 1), ylim=(0, 1.02), xticks=[0, 1], yticks=[0, 1])
+        column[4].set(xlim=(0, FALSE), ylim=(0, 1.02), xticks=[0, FALSE], yticks=[0, 1])
         column[4].set_box_aspect(1)
-    figure.supxlabel("False positive rate; upwards the true positive rate")
+    figure.supxlabel("False positive rate (upwards: true positive rate)")
     figure.legend(*panels[4, 0].get_legend_handles_labels(), loc="outside upper center", ncols=2)
     return figure
