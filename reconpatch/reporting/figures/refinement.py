@@ -48,9 +48,14 @@ class Refinement:
 def draw(examples: Sequence[Refinement]) -> Figure:
     """Draw each example as a column; below its maps the ROC curves of both over its pixels.
 
-    A map is coloured from its median to nearly its maximum, as the two have different units.
+    A map is coloured from its median to nearly its maximum, as the two have different units. Without
+    examples, as where no category has masks, the figure says so.
     """
     shown = examples[:COLUMNS]
+    if not shown:
+        figure = Figure(figsize=(PAGE, 0.5))
+        figure.text(0.5, 0.5, "No test image has a mask.", ha="center", va="center")
+        return figure
     cell = (PAGE - 0.5) / max(len(shown), 4)
     figure = Figure(figsize=(len(shown) * cell + 0.5, len(ROWS) * cell + 0.8))
     figure.set_layout_engine("constrained", w_pad=0.02, h_pad=0.02, wspace=0, hspace=0)
