@@ -48,8 +48,8 @@ class Refinement:
 def draw(examples: Sequence[Refinement]) -> Figure:
     """Draw each example as a column; below its maps the ROC curves of both over its pixels.
 
-    A map is coloured from its median to nearly its maximum, as the two have different units. Without
-    examples, as where no category has masks, the figure says so.
+    A map is coloured from its median to nearly its maximum, as the two have different units.
+    Without examples, as where no category has masks, the figure says so.
     """
     shown = examples[:COLUMNS]
     if not shown:
