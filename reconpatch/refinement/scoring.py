@@ -51,7 +51,7 @@ def score_simulated(
     scores: npt.NDArray[np.float32] | None = None
     with tqdm(total=count, desc=description, unit="image", delay=10) as progress:
         for start in range(0, count, at_once):
-            chosen = np.ascontiguousarray(images[start : start + at_once])
+            chosen = np.array(images[start : start + at_once])
             pixels = torch.from_numpy(chosen).flatten(0, 1).permute(0, 3, 1, 2).to(vectors.device)
             patches = patch_features(backbone(pixels), features)
             grid = (patches.shape[1], patches.shape[2])

@@ -288,6 +288,11 @@ def test_refinement_shows_both_maps_and_what_each_is_worth() -> None:
     assert (1 / 1000, 1) in [tuple(point) for point in curves["refined map"]]
 
 
+def test_refinement_without_masks_says_so() -> None:
+    (text,) = refinement.draw([]).texts
+    assert text.get_text() == "No test image has a mask."
+
+
 def test_the_preview_has_each_kind_beside_its_mask() -> None:
     panels = np.array(draw_defects().axes).reshape(2, 5)
     assert [axes.get_title() for axes in panels[0]] == [

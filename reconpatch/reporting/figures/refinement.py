@@ -16,6 +16,9 @@ COLUMNS = 7
 """More images than these do not stand side by side."""
 
 ROWS = ("Image", "Ground truth", "Anomaly map", "Refined map", "Pixel ROC")
+FALSE = 0.3
+"""The false positive rate that curves are drawn up to: beyond it they lie on each other."""
+
 RANGE = (50, 99.9)
 """The percentiles of a map that its colours run between."""
 
@@ -46,8 +49,13 @@ def draw(examples: Sequence[Refinement]) -> Figure:
     """Draw each example as a column; below its maps the ROC curves of both over its pixels.
 
     A map is coloured from its median to nearly its maximum, as the two have different units.
+    Without examples, as where no category has masks, the figure says so.
     """
     shown = examples[:COLUMNS]
+    if not shown:
+        figure = Figure(figsize=(PAGE, 0.5))
+        figure.text(0.5, 0.5, "No test image has a mask.", ha="center", va="center")
+        return figure
     cell = (PAGE - 0.5) / max(len(shown), 4)
     figure = Figure(figsize=(len(shown) * cell + 0.5, len(ROWS) * cell + 0.8))
     figure.set_layout_engine("constrained", w_pad=0.02, h_pad=0.02, wspace=0, hspace=0)
@@ -71,8 +79,8 @@ def draw(examples: Sequence[Refinement]) -> Figure:
         ):
             rates = roc_curve(scores, example.mask)
             column[4].plot(*rates, color=colour, linestyle=line, linewidth=1.2, label=name)
-        column[4].set(xlim=(0, 1), ylim=(0, 1.02), xticks=[0, 1], yticks=[0, 1])
+        column[4].set(xlim=(0, FALSE), ylim=(0, 1.02), xticks=[0, FALSE], yticks=[0, 1])
         column[4].set_box_aspect(1)
-    figure.supxlabel("False positive rate; upwards the true positive rate")
+    figure.supxlabel("False positive rate (upwards: true positive rate)")
     figure.legend(*panels[4, 0].get_legend_handles_labels(), loc="outside upper center", ncols=2)
     return figure
