@@ -266,6 +266,14 @@ class Batch:
         return f"{self.dataset}/{self.category}/{self.experiment}"
 
     @property
+    def simulates_textures(self) -> bool:
+        """Whether some of its runs simulate defects that are filled with textures."""
+        return any(
+            isinstance(run.recipe, Refined) and run.recipe.refinement.anomaly == "texture"
+            for run in self.runs
+        )
+
+    @property
     def patches(self) -> tuple[PatchSettings, ...]:
         """The patch features that it reads."""
         recipes = [member.recipe for run in self.runs for member in run.members]

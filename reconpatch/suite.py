@@ -97,7 +97,7 @@ class Suite(Settings):
         grids: of a table's rows, columns or categories, those that the suite takes; all of a side
             of which it says nothing.
         also: data sets that it takes images from besides its categories, and where they lie; they
-            are fetched with the others, and it runs without them.
+            are fetched where they are not there.
         experiments: the tables and figures.
     """
 

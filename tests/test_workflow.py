@@ -202,6 +202,8 @@ def test_paper_with_its_folders_plans_every_run(tmp_path: Path) -> None:
     planned = snakemake(tmp_path, "--dry-run", "--quiet", "rules")
     jobs = planned_jobs(planned)
     assert (jobs["inspect"], jobs["measure"], jobs["figure"]) == (18, 198, 9)
+    # Simulated defects of Table S7 are filled with it.
+    assert jobs["fetch_dtd"] == 1
     assert re.search(r"^in all +2184 +696$", planned, re.MULTILINE)
 
 

@@ -43,7 +43,12 @@ def check_supplies(
         else _own(taken)
         for taken in suite.datasets
     ]
-    checks += [_extra(catalogue[name], root, command) for name, root in suite.also.items()]
+    checks += [
+        _absent(catalogue[name], root, command)
+        if is_absent(root)
+        else _present(catalogue[name], root, command, catalogue[name].categories)
+        for name, root in suite.also.items()
+    ]
     try:
         return [*checks, _weights(backbones(suite), weights_folder, command)]
     except InputError:
@@ -54,11 +59,15 @@ def check_supplies(
 def _needed(dataset: Dataset, taken: SuiteDataset, command: str) -> Check:
     root = taken.source.root
     assert root is not None  # Only such are in the catalogue.
-    if not is_absent(root):
-        try:
-            return _present(dataset, root, command, _categories(taken))
-        except InputError as error:
-            return _not_there(dataset.title, root, error)
+    if is_absent(root):
+        return _absent(dataset, root, command)
+    try:
+        return _present(dataset, root, command, _categories(taken))
+    except InputError as error:
+        return _not_there(dataset.title, root, error)
+
+
+def _absent(dataset: Dataset, root: Path, command: str) -> Check:
     archive = root.parent / dataset.archive
     if dataset.must_be_accepted and not archive.is_file():
         command += f" ACCEPT={dataset.name}, which says that you accept its licence"

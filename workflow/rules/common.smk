@@ -64,6 +64,9 @@ OWNERS = {run: batch.id for batch in BATCHES.values() for run in batch.runs}
 ON_CPU = config["device"] == "cpu" or (config["device"] == "auto" and not has_gpu())
 GPUS = 0 if ON_CPU else 1
 
+# What simulated defects are filled with: of the suite's own data set, or wherever it may lie.
+TEXTURES = str(SUITE.also.get("dtd", config["textures_folder"]))
+
 DATA = "results/data/{dataset}/{category}"
 PATCHES = "results/features/{dataset}/{category}/{patches}"
 BATCH = "results/batches/{dataset}/{category}/{experiment}"
@@ -115,11 +118,21 @@ def batch_of(wildcards):
     return BATCHES["{dataset}/{category}/{experiment}".format(**wildcards)]
 
 
+def texture_inputs(batch):
+    """What says that the textures are there, of a batch that simulates defects of them."""
+    root = SUITE.also.get("dtd")
+    if root is None or not batch.simulates_textures:
+        return []
+    stamp = root / STAMP
+    return [str(stamp)] if "dtd" in TO_FETCH or stamp.is_file() else []
+
+
 def batch_inputs(wildcards):
     """The patch features that a batch reads, and the batches that it goes on from."""
     batch = batch_of(wildcards)
     place = (batch.dataset, batch.category)
     files = [file for p in batch.patches for file in stored(*place, p)]
+    files += texture_inputs(batch)
     return files + [
         BATCH.format(
             dataset=batch.dataset, category=batch.category, experiment=experiment

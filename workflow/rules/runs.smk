@@ -15,7 +15,7 @@ rule measure:
     params:
         data_root=config["data_root"],
         weights=config["weights_folder"],
-        textures=config["textures_folder"],
+        textures=TEXTURES,
         device=config["device"],
         runs=lambda wildcards: run_names(batch_of(wildcards).runs),
         code=source_hash("evaluation"),
