@@ -29,6 +29,8 @@ Metric = Literal[
     "labels_near_one",
 ]
 Method = Literal["PatchCore", "ReConPatch"]
+Deviation = Literal["median", "mean", "none"]
+Topic = Literal["robustness", "ensembles", "refinement", "cost", "sensitivity"]
 Changes = dict[str, Any]
 
 
@@ -44,6 +46,7 @@ class Entry(Settings):
         model: the model that its cells run.
         recipe: what is changed in the recipe.
         refinement: what is changed in the refinement's settings; without it nothing is refined.
+        deviation: how its ensembles' scores are scaled, where the model says otherwise.
         difference: the names of two others of the same side; its cells are the first less the
             second.
     """
@@ -56,6 +59,7 @@ class Entry(Settings):
     model: str | None = None
     recipe: Changes = Field(default_factory=dict)
     refinement: Changes | None = None
+    deviation: Deviation | None = None
     difference: tuple[str, str] | None = None
 
     @property
@@ -77,6 +81,8 @@ class Experiment(Settings):
         rows: the rows; ``categories`` is one for each, with the means over them.
         columns: the columns.
         ranked: whether a last row gives each column's mean rank.
+        topic: the section of the report that it belongs to, unless to the tables at large.
+        varies: the setting that its columns sweep over, as docs/ambiguities.md calls it.
     """
 
     caption: str
@@ -88,6 +94,8 @@ class Experiment(Settings):
     rows: Literal["categories"] | Annotated[tuple[Entry, ...], Field(min_length=1)]
     columns: Annotated[tuple[Entry, ...], Field(min_length=1)]
     ranked: bool = False
+    topic: Topic | None = None
+    varies: str | None = None
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -116,16 +124,28 @@ class Figure(Settings):
         draws: the kind of drawing.
         stands_for: which of the paper's data sets it is about.
         of: the runs that it draws, each with its name.
+        table: the table whose figures a sweep draws.
         categories: the paper's choice among the data set's; where none of them is there, all.
         along_training: whether it also shows the last of its runs as it was trained.
+        topic: the section of the report that it belongs to, unless to the figures at large.
     """
 
     caption: str
-    draws: Literal["embedding", "histogram", "maps", "memory", "diagnostics", "refinement"]
+    draws: Literal[
+        "embedding", "histogram", "maps", "memory", "diagnostics", "refinement", "sweep"
+    ]
     stands_for: str = "MVTec AD"
-    of: Annotated[tuple[Entry, ...], Field(min_length=1)]
+    of: tuple[Entry, ...] = ()
+    table: str | None = None
     categories: tuple[str, ...] = ()
     along_training: bool = False
+    topic: Topic | None = None
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if (self.table is None) == (self.draws == "sweep") or bool(self.of) == bool(self.table):
+            raise ValueError("a sweep draws a table, the other drawings the runs under `of`")
+        return self
 
 
 Name = Annotated[str, Field(pattern=r"^[a-z]+S?\d+$")]
@@ -137,13 +157,34 @@ class Experiments(Settings):
     tables: dict[Name, Experiment]
     figures: dict[Name, Figure]
 
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        for name, figure in self.figures.items():
+            if figure.table and figure.table not in self.tables:
+                raise ValueError(f"{name} draws {figure.table}, which is not there")
+        return self
 
-def load_experiments(path: Path) -> Experiments:
-    """Return the tables and figures of a YAML file.
+
+def load_experiments(*paths: Path) -> Experiments:
+    """Return the tables and figures of YAML files, one file's after the other's.
 
     Raises:
-        InputError: no such file, or it holds unknown names or impossible values.
+        InputError: no such file, it holds unknown names or impossible values, or two files have a
+            table or figure of one name.
     """
+    tables: dict[str, Experiment] = {}
+    figures: dict[str, Figure] = {}
+    for path in paths:
+        found = _load(path)
+        here = {*found.tables, *found.figures}
+        if twice := sorted(here & {*tables, *figures} | {*found.tables} & {*found.figures}):
+            raise InputError(f"{path} names {twice[0]} once more; give it another name.")
+        tables |= found.tables
+        figures |= found.figures
+    return Experiments(tables=tables, figures=figures)
+
+
+def _load(path: Path) -> Experiments:
     if not path.is_file():
         raise InputError(f"{path} is missing; it says what the tables and figures show.")
     try:

@@ -158,6 +158,7 @@ def _cell(
                     experiment.recipe,
                     c.recipe,
                     r.recipe,
+                    deviation=c.deviation or r.deviation,
                 ),
                 c.refinement,
                 r.refinement,
@@ -187,10 +188,17 @@ def _sides(experiment: Experiment, row: Entry, column: Entry) -> list[tuple[Entr
 def panels(suite: Suite, name: str) -> list[tuple[str, Place, AnyRecipe]]:
     """Return what a figure draws: names with a category and a recipe each, category by category.
 
-    An embedding and a histogram show one category, the paper's where it is there. Nothing is
-    returned where the suite lacks the data set or the model.
+    An embedding and a histogram show one category, the paper's where it is there; a sweep shows
+    what its table does. Nothing is returned where the suite lacks the data set or the model.
     """
     figure = suite.experiments.figures[name]
+    if figure.table:
+        return [
+            (cell.column, place, cell.recipe)
+            for cell in cells(suite, figure.table)
+            if cell.recipe
+            for place in cell.places
+        ]
     places = list(suite.places(figure.stands_for))
     chosen = [p for c in figure.categories for p in places if p.category == c] or places
     if figure.draws in ("embedding", "histogram"):

@@ -304,7 +304,7 @@ class Ensemble(Settings):
     """Several recipes whose scores are fused (Eq. 11)."""
 
     members: Annotated[tuple[Recipe, ...], Field(min_length=2)]
-    deviation: Literal["median", "mean"] = "median"
+    deviation: Literal["median", "mean", "none"] = "median"
 
     @property
     def method(self) -> str:

@@ -12,7 +12,14 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 
 from reconpatch.datasets import Kind, Source, find_categories, kind_in
 from reconpatch.errors import InputError
-from reconpatch.experiments import Changes, Experiments, Method, changed, load_experiments
+from reconpatch.experiments import (
+    Changes,
+    Deviation,
+    Experiments,
+    Method,
+    changed,
+    load_experiments,
+)
 from reconpatch.fetching.catalogue import Dataset, check_licence, load_catalogue
 from reconpatch.fetching.inventory import is_absent
 from reconpatch.recipe import (
@@ -60,7 +67,7 @@ class Model(Settings):
 
     label: str
     members: Annotated[tuple[Changes, ...], Field(min_length=1)] = ({},)
-    deviation: Literal["median", "mean"] = "median"
+    deviation: Deviation = "median"
 
 
 class Place(Settings):
@@ -153,8 +160,20 @@ class Suite(Settings):
                     kind=kind_in(dataset.source, name),
                 )
 
-    def recipe_of(self, model: str, method: Method, *changes: Changes) -> Recipe | Ensemble:
+    def recipe_of(
+        self,
+        model: str,
+        method: Method,
+        *changes: Changes,
+        deviation: Deviation | None = None,
+    ) -> Recipe | Ensemble:
         """Return what a method with a model runs; several members make an ensemble.
+
+        Args:
+            model: the model's name.
+            method: the method.
+            changes: what is changed in each member's recipe, in turn.
+            deviation: how an ensemble's scores are scaled, if not as the model says.
 
         Raises:
             InputError: the changes make no recipe.
@@ -168,7 +187,7 @@ class Suite(Settings):
             ]
             if len(members) == 1:
                 return members[0]
-            return Ensemble(members=tuple(members), deviation=chosen.deviation)
+            return Ensemble(members=tuple(members), deviation=deviation or chosen.deviation)
         except ValidationError as error:
             raise InputError(
                 f"Suite {self.name}: {method} with model {model} is no recipe: {readable(error)}"
@@ -278,7 +297,7 @@ def load_suite(path: Path, data_root: Path, config: Path) -> Suite:
     """Return the suite of a YAML file.
 
     ``{data_root}`` in a root stands for ``data_root``. ``experiments`` names the file of the tables
-    and figures, the paper's where it says nothing.
+    and figures, or several, the paper's where it says nothing.
 
     Args:
         path: the suite's file.
@@ -313,7 +332,9 @@ def load_suite(path: Path, data_root: Path, config: Path) -> Suite:
         }
         if unknown := sorted(set(content["also"]) - set(catalogue)):
             raise InputError(f"{path}: also: {config / 'datasets'} knows no {unknown[0]}.")
-        experiments = load_experiments(config / content.pop("experiments", "experiments.yaml"))
+        chosen = content.pop("experiments", "experiments.yaml")
+        names = [chosen] if isinstance(chosen, str) else chosen
+        experiments = load_experiments(*(config / name for name in names))
         return Suite.model_validate({"name": path.stem, **content, "experiments": experiments})
     except ValidationError as error:
         raise InputError(f"{path} is not a suite: {readable(error)}") from None

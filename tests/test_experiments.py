@@ -34,6 +34,8 @@ def recipe_at(suite: Suite, table: str, row: str, column: str, metric: str = "im
 def test_every_row_and_column_is_one_of_the_papers(paper: Suite) -> None:
     """So that no figure of the paper is left without its place by a misspelt name."""
     for table in paper.experiments.tables:
+        if table.startswith("evidence"):  # Ours.
+            continue
         printed = pd.read_csv(CONFIG / "published" / f"{table}.csv", dtype=str)
         known = set(zip(printed["row"], printed["column"], printed["metric"], strict=True))
         asked = {(*cell.paper, cell.metric) for cell in cells(paper, table)}
@@ -43,9 +45,11 @@ def test_every_row_and_column_is_one_of_the_papers(paper: Suite) -> None:
 
 def test_fifteen_tables_and_eight_figures_are_there(demo: Suite) -> None:
     numbers = [*"1234567", "S1", "S2", "S3", "S4", "S5", "S6", "S7", "S8"]
-    assert list(demo.experiments.tables) == [f"table{number}" for number in numbers]
+    tables = [name for name in demo.experiments.tables if name.startswith("table")]
+    assert tables == [f"table{number}" for number in numbers]
     figures = ["3", "4", "5", "S1", "S2", "S3", "S4", "S5"]
-    assert list(demo.experiments.figures) == [f"figure{number}" for number in figures]
+    drawn = [name for name in demo.experiments.figures if name.startswith("figure")]
+    assert drawn == [f"figure{number}" for number in figures]
     assert all(panels(demo, figure) for figure in demo.experiments.figures)
     assert all(cell.recipe for table in demo.experiments.tables for cell in cells(demo, table))
 

@@ -13,7 +13,7 @@ from reconpatch.errors import InputError
 from reconpatch.recipe import DetectionSettings
 
 Array = npt.NDArray[np.float32]
-Deviation = Literal["median", "mean"]
+Deviation = Literal["median", "mean", "none"]
 
 BETA = 1.4826
 """Makes the median absolute deviation of a normal distribution its standard deviation."""
@@ -30,11 +30,13 @@ def modified_z_score(
         scores: any shape.
         reference: the training set's scores, any shape.
         deviation: the form of MAD. The paper says *mean* absolute deviation, but 1.4826 belongs to
-            the *median* absolute deviation.
+            the *median* absolute deviation. ``none`` leaves the scores as they are.
 
     Raises:
         InputError: the reference does not vary, so that there is nothing to scale by.
     """
+    if deviation == "none":
+        return np.asarray(scores, np.float64)
     median = np.median(reference)
     distances = np.abs(np.asarray(reference, dtype=np.float64) - median)
     spread = np.median(distances) if deviation == "median" else np.mean(distances)
@@ -77,7 +79,7 @@ def fuse(
         members: the models, with the same test images in the same order.
         size: the image's side in pixels.
         settings: how maps are made of patch scores.
-        deviation: the form of MAD in Eq. 11.
+        deviation: the form of MAD in Eq. 11; ``none`` fuses plain scores.
 
     Raises:
         InputError: some member's training scores do not vary.

@@ -17,3 +17,29 @@ def discriminability_index(
     return float(
         abs(np.mean(anomalous, dtype=np.float64) - np.mean(normal, dtype=np.float64)) / spread
     )
+
+
+def discriminability_replicates(
+    scores: npt.NDArray[np.floating],
+    anomalous: npt.NDArray[np.bool_],
+    counts: npt.NDArray[np.int64],
+) -> npt.NDArray[np.float64]:
+    """Return Eq. 12 of each resampling of the images, ``(R,)``; NaN where its scores do not vary.
+
+    Args:
+        scores: image scores, ``(N,)``.
+        anomalous: the images' labels, ``(N,)``.
+        counts: how often each replicate draws each image, ``(R, N)``.
+    """
+    means, variances = [], []
+    for members in (anomalous, ~anomalous):
+        # Far from zero the variance would be the small difference of large squares.
+        centre = scores[members].mean(dtype=np.float64)
+        centred = scores[members].astype(np.float64) - centre
+        weights = counts[:, members] / counts[:, members].sum(axis=1, keepdims=True)
+        mean = weights @ centred
+        means.append(mean + centre)
+        variances.append(np.maximum(weights @ centred**2 - mean**2, 0))
+    spread = np.sqrt(sum(variances) / 2)
+    found = np.full(len(counts), np.nan)
+    return np.divide(np.abs(means[0] - means[1]), spread, out=found, where=spread > 0)

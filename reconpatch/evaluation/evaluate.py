@@ -7,7 +7,10 @@ import numpy.typing as npt
 
 from reconpatch.evaluation.auroc import auroc
 from reconpatch.evaluation.bootstrap import image_replicates, pixel_replicates, resamplings
-from reconpatch.evaluation.discriminability import discriminability_index
+from reconpatch.evaluation.discriminability import (
+    discriminability_index,
+    discriminability_replicates,
+)
 
 Array = npt.NDArray[np.float32]
 REPLICATES = 1000
@@ -20,7 +23,7 @@ def evaluate(
     masks: npt.NDArray[np.bool_] | None,
     resampling_seed: int,
 ) -> tuple[dict[str, Any], dict[str, npt.NDArray[np.float64]]]:
-    """Return ``metrics`` with ``reasons`` for each that is None, and the AUROCs' replicates.
+    """Return ``metrics`` with ``reasons`` for each that is None, and their replicates.
 
     Metrics are in [0, 1] (d' from 0 up); replicates are the same of resampled test images,
     ``(REPLICATES,)``, none for a metric that is None.
@@ -52,4 +55,8 @@ def evaluate(
         replicates["pixel_auroc"] = pixel_replicates(maps, masks, counts)
     if metrics["discriminability_index"] is None:
         reasons["discriminability_index"] = "neither normal nor anomalous scores vary"
+    else:
+        replicates["discriminability_index"] = discriminability_replicates(
+            image_scores, anomalous, counts
+        )
     return {"metrics": metrics, "reasons": reasons}, replicates

@@ -15,7 +15,7 @@ from reconpatch.detection import Scores, anomaly_maps, memory_bank_bytes
 from reconpatch.evaluation import best_f1_threshold, interval
 from reconpatch.evaluation.embedding import embed, sample_patches
 from reconpatch.features import image_batches
-from reconpatch.grid import Run, panels
+from reconpatch.grid import Run, cells, panels
 from reconpatch.recipe import Recipe, Refined
 from reconpatch.refined_run import RefinedRun
 from reconpatch.reporting.figures import (
@@ -25,9 +25,10 @@ from reconpatch.reporting.figures import (
     maps,
     memory,
     refinement,
+    sweep,
 )
 from reconpatch.reporting.figures.style import save
-from reconpatch.reporting.table import Results
+from reconpatch.reporting.table import UNPUBLISHED, Results, table
 from reconpatch.run import RecipeRun, read_scores
 from reconpatch.suite import Suite
 
@@ -60,6 +61,7 @@ def write_figure(suite: Suite, name: str, results: Path, folder: Path) -> None:
         "memory": _memory,
         "diagnostics": _diagnostics,
         "refinement": _refinement,
+        "sweep": _sweep,
     }[suite.experiments.figures[name].draws](suite, name, results)
     folder.mkdir(parents=True, exist_ok=True)
     save(drawn, folder / name)
@@ -256,3 +258,15 @@ def _diagnostics(suite: Suite, name: str, results: Path) -> Figure:
     means = points.astype(dict.fromkeys(columns, float)).groupby(["map", "category"], sort=False)
     points = means[columns].mean().reset_index()
     return diagnostics.draw(points.assign(image_auroc=100 * points["image_auroc"]), DIAGNOSTICS)
+
+
+def _sweep(suite: Suite, name: str, results: Path) -> Figure:
+    swept = suite.experiments.figures[name].table
+    assert swept
+    experiment = suite.experiments.tables[swept]
+    own = suite.recipe_of(experiment.model, experiment.method, experiment.recipe)
+    ours = {(c.row, c.column, c.metric) for c in cells(suite, swept) if c.recipe == own}
+    points = table(suite, swept, Results(results / "runs"), UNPUBLISHED)
+    points = points.rename(columns={"column": "value"}).dropna(subset=["measured"])
+    named = points[["row", "value", "metric"]].itertuples(index=False, name=None)
+    return sweep.draw(points.assign(own=[name in ours for name in named]))

@@ -1,5 +1,6 @@
 """Tidy tables as people read and paste them: in the paper's shape, as Markdown and LaTeX."""
 
+import re
 from typing import Any
 
 import pandas as pd
@@ -11,6 +12,19 @@ NOT_MEASURED = "not measured: "
 NOT_RUN = "a figure of the paper's; the method is not run here"
 LEGEND = "Measured, ± its standard deviation over seeds; in brackets what the paper prints."
 PAIR = "Pairs are image and pixel AUROC."
+
+
+def title(name: str) -> str:
+    """Return what people call a table or figure: ``tableS1`` is Table S1."""
+    kind, appendix, number = parts(name)
+    return f"{kind.capitalize()} {appendix}{number}"
+
+
+def parts(name: str) -> tuple[str, str, int]:
+    """Kind, S in the appendix, and number: in the order in which they are shown."""
+    parts = re.fullmatch(r"([a-z]+)(S?)(\d+)", name)
+    assert parts, f"{name} is not called as table5, tableS1 or figure3 are"
+    return parts[1], parts[2], int(parts[3])
 
 
 def wide(tidy: pd.DataFrame, *, paper_only: bool = True) -> pd.DataFrame:

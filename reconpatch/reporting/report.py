@@ -92,19 +92,6 @@ def _printed(path: Path) -> pd.DataFrame:
     return pd.DataFrame(columns=["row", "column", "metric", "value"])
 
 
-def title(name: str) -> str:
-    """Return what people call a table or figure: ``tableS1`` is Table S1."""
-    kind, appendix, number = _parts(name)
-    return f"{kind.capitalize()} {appendix}{number}"
-
-
-def _parts(name: str) -> tuple[str, str, int]:
-    """Kind, S in the appendix, and number: in the order in which they are shown."""
-    parts = re.fullmatch(r"([a-z]+)(S?)(\d+)", name)
-    assert parts, f"{name} is not called as table5, tableS1 or figure3 are"
-    return parts[1], parts[2], int(parts[3])
-
-
 def _caption(tidy: pd.DataFrame, caption: str) -> str:
     pairs = tidy.groupby(["row", "column"], sort=False).size().gt(1).any()
     return f"{caption} {PAIR}" if pairs else caption
@@ -146,7 +133,7 @@ def print_tables(folder: Path) -> None:
             f"snakemake --cores all --config suite={folder.name}"
         )
     console = Console(highlight=False)
-    for path in sorted((folder / "tables").glob("*.csv"), key=lambda path: _parts(path.stem)):
+    for path in sorted((folder / "tables").glob("*.csv"), key=lambda path: parts(path.stem)):
         tidy = pd.read_csv(path, dtype={"row": str, "column": str, "paper": str})
         caption = (path.with_suffix(".md")).read_text().splitlines()[0]
         console.print(f"[bold]{caption}[/]", soft_wrap=True)
@@ -154,7 +141,7 @@ def print_tables(folder: Path) -> None:
         if reasons := _reasons(tidy):
             console.print(f"No figure, because: {'; '.join(reasons)}.\n", soft_wrap=True)
     console.print(LEGEND)
-    drawn = sorted((folder / "figures").glob("*.png"), key=lambda path: _parts(path.stem))
+    drawn = sorted((folder / "figures").glob("*.png"), key=lambda path: parts(path.stem))
     if drawn:
         names = ", ".join(path.stem for path in drawn)
         console.print(f"Figures: {names}, in {folder / 'figures'}")

@@ -1,6 +1,8 @@
 """A table of the paper, tidy: what it prints beside what was measured."""
 
+import zlib
 from collections.abc import Iterable
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -9,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from reconpatch.evaluation import interval
+from reconpatch.evaluation import REPLICATES, interval
 from reconpatch.files import read_json
 from reconpatch.grid import Cell, Run, cells
 from reconpatch.recipe import AnyRecipe
@@ -18,6 +20,9 @@ from reconpatch.suite import Place, Suite
 
 COLUMNS = ["row", "column", "metric", "paper", "measured", "run", "std", "low", "high", "reason"]
 """The columns of every tidy table. AUROC is in percent, time in milliseconds."""
+
+UNPUBLISHED = pd.DataFrame(columns=["row", "column", "metric", "value"])
+"""What the paper prints of a table that is not the paper's."""
 
 MEAN_RANK = "Mean rank"
 Floats = npt.NDArray[np.float64]
@@ -65,12 +70,7 @@ def table(suite: Suite, name: str, results: Results, published: pd.DataFrame) ->
             "column": cell.column,
             "metric": cell.metric,
             "paper": paper.get((*cell.paper, cell.metric)),
-            **_measured(
-                cell,
-                # How long an image takes does not depend on the seed: one is timed.
-                suite.seeds[:1] if cell.metric == "inference_ms" else suite.seeds,
-                results,
-            ),
+            **_record(cell, seeds_of(suite, cell), results),
         }
         for cell in asked
     ]
@@ -98,7 +98,7 @@ def _mean_ranks(suite: Suite, asked: list[Cell], results: Results) -> list[dict[
     """
     records = []
     for metric in dict.fromkeys(cell.metric for cell in asked):
-        figures: dict[tuple[str, int], dict[str, float]] = {}
+        ranked: dict[tuple[str, int], dict[str, float]] = {}
         runs: dict[str, list[str]] = {}
         for cell in asked:
             if cell.metric != metric or len(cell.places) != 1 or cell.less or not cell.recipe:
@@ -107,10 +107,10 @@ def _mean_ranks(suite: Suite, asked: list[Cell], results: Results) -> list[dict[
             for seed in suite.seeds:
                 found = _of_place(cell, place, cell.recipe, (seed,), results)
                 if not isinstance(found, str):
-                    figures.setdefault((cell.row, seed), {})[cell.column] = found[0][0]
+                    ranked.setdefault((cell.row, seed), {})[cell.column] = found[0][0]
                     run = Run(place.dataset, place.category, cell.recipe, seed)
                     runs.setdefault(cell.column, []).append(run.id)
-        ranks = pd.DataFrame(figures).rank(ascending=False).T
+        ranks = pd.DataFrame(ranked).rank(ascending=False).T
         # Where one is missing, the others' ranks are not comparable.
         for column, mean in ranks.dropna().mean().items():
             records.append(
@@ -125,18 +125,36 @@ def _mean_ranks(suite: Suite, asked: list[Cell], results: Results) -> list[dict[
     return records
 
 
-def _measured(cell: Cell, seeds: tuple[int, ...], results: Results) -> dict[str, Any]:
-    """The cell's figures and the runs behind them, or the reason why there are none."""
-    if cell.recipe is None:
-        return {"run": "", "reason": cell.reason}
-    sides = [side for side in (cell.recipe, cell.less) if side]
-    runs = [
+@dataclass(frozen=True)
+class Figures:
+    """A cell's figures.
+
+    Attributes:
+        by_seed: the mean over its categories, one a seed, ``(S,)``.
+        replicates: the bootstrap's of their mean, ``(R,)``; none, ``(0,)``, of most diagnostics.
+    """
+
+    by_seed: Floats
+    replicates: Floats
+
+
+def runs_behind(cell: Cell, seeds: Iterable[int]) -> list[Run]:
+    """Return the runs that a cell rests on, those of what is subtracted last."""
+    return [
         Run(place.dataset, place.category, side, seed)
+        for side in (cell.recipe, cell.less)
+        if side
         for place in cell.places
-        for side in sides
         for seed in seeds
     ]
-    run_ids = " ".join(run.id for run in runs)
+
+
+def figures(cell: Cell, seeds: tuple[int, ...], results: Results) -> Figures | str:
+    """Return a cell's figures, or the reason why there are none."""
+    if cell.recipe is None:
+        assert cell.reason
+        return cell.reason
+    sides = [side for side in (cell.recipe, cell.less) if side]
     measured: list[Floats] = []
     replicates: list[Floats] = []
     reasons = []
@@ -144,20 +162,33 @@ def _measured(cell: Cell, seeds: tuple[int, ...], results: Results) -> dict[str,
         found = [_of_place(cell, place, side, seeds, results) for side in sides]
         if missing := [reason for reason in found if isinstance(reason, str)]:
             if missing[0].startswith(NOT_MEASURED):
-                return {"run": run_ids, "reason": missing[0]}
+                return missing[0]
             reasons.append(f"{place.name}: {missing[0]}")
             continue
         values, resampled = zip(*(f for f in found if not isinstance(f, str)), strict=True)
         measured.append(values[0] - values[1] if cell.less else values[0])
         replicates.append(resampled[0] - resampled[1] if cell.less else resampled[0])
     if not measured:
-        return {"run": run_ids, "reason": "; ".join(reasons)}
-    by_seed = np.mean(measured, axis=0)
-    low, high = interval(np.mean(replicates, axis=0)) if replicates[0].size else (None, None)
+        return "; ".join(reasons)
+    return Figures(np.mean(measured, axis=0), np.mean(replicates, axis=0))
+
+
+def seeds_of(suite: Suite, cell: Cell) -> tuple[int, ...]:
+    """Return the seeds of a cell: how long an image takes does not depend on it, one is timed."""
+    return suite.seeds[:1] if cell.metric == "inference_ms" else suite.seeds
+
+
+def _record(cell: Cell, seeds: tuple[int, ...], results: Results) -> dict[str, Any]:
+    """The cell's columns: its figures and the runs behind them, or why there are none."""
+    run = " ".join(run.id for run in runs_behind(cell, seeds))
+    found = figures(cell, seeds, results)
+    if isinstance(found, str):
+        return {"run": run, "reason": found}
+    low, high = interval(found.replicates) if found.replicates.size else (None, None)
     return {
-        "measured": float(by_seed.mean()),
-        "run": run_ids,
-        "std": float(by_seed.std(ddof=1)) if len(seeds) > 1 else None,
+        "measured": float(found.by_seed.mean()),
+        "run": run,
+        "std": float(found.by_seed.std(ddof=1)) if len(seeds) > 1 else None,
         "low": low,
         "high": high,
     }
@@ -176,11 +207,22 @@ def _of_place(
             return f"{NOT_MEASURED}{run.id}"
         if cell.metric == "inference_ms":
             values.append(np.mean(story["milliseconds"]))
+            replicates.append(_mean_replicates(story["milliseconds"], run))
             continue
         if reason := story["reasons"].get(cell.metric):
             return str(reason)
+        if cell.metric not in story["metrics"]:
+            return f"{NOT_MEASURED}{run.id}, which has no {cell.metric}"
         unit = 100 if cell.metric in ("image_auroc", "pixel_auroc") else 1
         values.append(unit * story["metrics"][cell.metric])
         if (resampled := results.replicates(run).get(cell.metric)) is not None:
             replicates.append(unit * resampled)
     return np.array(values), np.mean(replicates, axis=0) if replicates else np.array([])
+
+
+def _mean_replicates(milliseconds: list[float], run: Run) -> Floats:
+    """The means of resampled iterations: a run's own draws, as times are not paired."""
+    rng = np.random.default_rng(zlib.crc32(run.id.encode()))
+    draws = rng.integers(len(milliseconds), size=(REPLICATES, len(milliseconds)))
+    means: Floats = np.array(milliseconds)[draws].mean(axis=1)
+    return means

@@ -204,7 +204,8 @@ def test_times_are_means_over_iterations(tmp_path: Path) -> None:
     write_json(tmp_path / run.id / "inference.json", {"milliseconds": [30.0, 40.0, 80.0]})
     (cell,) = measured(asked, tmp_path, "tableS6").to_dict("records")
     assert cell["measured"] == pytest.approx(50)
-    assert pd.isna(cell["low"])
+    # Of three iterations a resampling's mean may be that of the fastest or of the slowest alone.
+    assert (cell["low"], cell["high"]) == (30, 80)
 
 
 def test_pasted_tables_show_measured_figures_the_papers_and_dashes(tmp_path: Path) -> None:

@@ -72,7 +72,7 @@ wildcard_constraints:
     dataset="|".join(SOURCES),
     patches="[0-9a-f]{12}",
     experiment=r"\w+",
-    figure=r"figure\w+",
+    figure="|".join(FIGURES) or "none",
 
 
 def category_folders(wildcards):

@@ -1,0 +1,259 @@
+"""The paper's claims held against a suite's cells, and against the paper's own tables.
+
+A claim is a sentence of the paper with checks, in ``config/claims.yaml``. A check compares figures
+of tables, which are named as the paper names them, so that one file serves every suite.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+import numpy as np
+import pandas as pd
+import yaml
+from pydantic import Field, TypeAdapter, ValidationError
+
+from reconpatch.errors import InputError
+from reconpatch.evaluation import Estimate, Kind, Verdict, estimate, judge, supported, together
+from reconpatch.experiments import Metric
+from reconpatch.grid import Cell, cells
+from reconpatch.reporting.formats import NOT_MEASURED, title
+from reconpatch.reporting.table import Figures, Results, figures, seeds_of
+from reconpatch.settings import Settings, readable
+from reconpatch.suite import Suite
+
+
+class Other(Settings):
+    """The figure that a check compares with, as far as it differs from the first."""
+
+    table: str | None = None
+    row: str | None = None
+    column: str | None = None
+
+
+class Check(Settings):
+    """One comparison between figures.
+
+    Attributes:
+        kind: ``ahead`` (greater by more than ``by``), ``no worse`` (by ``by`` at least), ``level``
+            (no further than ``by`` apart).
+        table: the table of the first figure.
+        row: its row as the paper calls it.
+        column: its column as the paper calls it.
+        metric: what it measures.
+        than: the other figure, or all others of the row or column: each must pass.
+        by: in the figures' unit: points of AUROC.
+        relative: whether ``by`` and the difference are shares of the other figure.
+    """
+
+    kind: Kind
+    table: str
+    row: str
+    column: str
+    metric: Metric = "image_auroc"
+    than: Other | Literal["other rows", "other columns"]
+    by: float = 0.0
+    relative: bool = False
+
+
+class Claim(Settings):
+    """A sentence of the paper that numbers decide.
+
+    Attributes:
+        name: what it is about, in a few words.
+        says: the sentence.
+        where: its place in the paper.
+        checks: what must hold, all of it.
+        note: what a reader should know besides.
+    """
+
+    name: str
+    says: str
+    where: str
+    checks: Annotated[tuple[Check, ...], Field(min_length=1)]
+    note: str | None = None
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """A comparison that was made, or the reason why it could not be.
+
+    Attributes:
+        compared: the two figures in words.
+        check: what was asked of them.
+        verdict: what it says of the claim; None where the suite leaves one of many values out.
+        difference: the first figure less the other, as measured.
+        printed: the same of the figures that the paper prints; None where it prints none.
+        supported: whether the paper's own figures say what it claims of them.
+        reason: why it is not tested.
+    """
+
+    compared: str
+    check: Check
+    verdict: Verdict | None
+    difference: Estimate | None
+    printed: float | None
+    supported: bool | None
+    reason: str | None
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A claim with its verdict and evidence; ``supported`` by the paper's tables or not, or None."""
+
+    claim: Claim
+    verdict: Verdict
+    evidence: tuple[Evidence, ...]
+    supported: bool | None
+
+
+def load_claims(path: Path) -> tuple[Claim, ...]:
+    """Return the claims of a YAML file.
+
+    Raises:
+        InputError: no such file, or it holds unknown names or impossible values.
+    """
+    if not path.is_file():
+        raise InputError(f"{path} is missing; it says what the paper claims.")
+    try:
+        return TypeAdapter(tuple[Claim, ...]).validate_python(yaml.safe_load(path.read_text()))
+    except yaml.YAMLError as error:
+        raise InputError(f"{path} is not YAML: {error}") from None
+    except ValidationError as error:
+        raise InputError(f"{path} does not describe claims: {readable(error)}") from None
+
+
+def judge_claims(
+    claims: tuple[Claim, ...], suite: Suite, results: Results, published: dict[str, pd.DataFrame]
+) -> list[Judged]:
+    """Return the verdict on each claim, from what a suite measured and from what the paper prints.
+
+    Args:
+        claims: the claims.
+        suite: whose cells are looked at.
+        results: what its runs left.
+        published: the paper's tables as text, by name: ``row, column, metric, value``.
+    """
+    judged = []
+    for claim in claims:
+        evidence = [
+            found for check in claim.checks for found in _evidence(check, suite, results, published)
+        ]
+        printed = [found.supported for found in evidence if found.supported is not None]
+        judged.append(
+            Judged(
+                claim,
+                together(found.verdict for found in evidence if found.verdict),
+                tuple(evidence),
+                all(printed) if printed else None,
+            )
+        )
+    return judged
+
+
+Place = tuple[str, str, str]
+"""Table, row and column, as the paper calls them."""
+
+
+def _evidence(
+    check: Check, suite: Suite, results: Results, published: dict[str, pd.DataFrame]
+) -> Iterator[Evidence]:
+    """Yield what a check finds: a comparison with each other figure, measured and as printed."""
+    first: Place = (check.table, check.row, check.column)
+    printed = {
+        (name, row, column): float(value)
+        for name, table in published.items()
+        for row, column, metric, value in table.itertuples(index=False)
+        if metric == check.metric and pd.notna(value)
+    }
+    measured = {
+        (name, *cell.paper): cell
+        for name in suite.experiments.tables
+        for cell in cells(suite, name)
+        if cell.metric == check.metric
+    }
+    others = _others(check, [*measured, *printed])
+    among = not isinstance(check.than, Other) and any(other in measured for other in others)
+    for other in others:
+        shown = _in_words(first, other, measured)
+        if among and other not in measured:
+            # The suite thins the table out: what it leaves out is the paper's alone.
+            found: tuple[Verdict | None, Estimate | None, str | None] = (None, None, None)
+        else:
+            found = _compare(check, (first, other), measured, suite, results)
+        verdict, difference, reason = found
+        papers = None
+        if first in printed and other in printed:
+            # Printed figures have two decimals, which doubles do not hold.
+            papers = printed[first] - printed[other]
+            papers = round(papers / printed[other] if check.relative else papers, 9)
+        yield Evidence(
+            shown,
+            check,
+            verdict,
+            difference,
+            papers,
+            None if papers is None else supported(check.kind, papers, check.by),
+            reason,
+        )
+
+
+def _others(check: Check, known: list[Place]) -> list[Place]:
+    """The figures that the first is compared with."""
+    first: Place = (check.table, check.row, check.column)
+    if isinstance(check.than, Other):
+        than = check.than
+        return [(than.table or check.table, than.row or check.row, than.column or check.column)]
+    kept, moving = (1, 2) if check.than == "other columns" else (2, 1)
+    beside = [p for p in known if p[0] == check.table and p[kept] == first[kept]]
+    found = [place for place in dict.fromkeys(beside) if place[moving] != first[moving]]
+    nothing: Place = (check.table, *("others" if i == moving else first[i] for i in (1, 2)))  # type: ignore[assignment]
+    return found or [nothing]
+
+
+def _compare(
+    check: Check,
+    places: tuple[Place, Place],
+    measured: dict[Place, Cell],
+    suite: Suite,
+    results: Results,
+) -> tuple[Verdict, Estimate | None, str | None]:
+    """Compare two figures of a suite's: the verdict with the difference, or the reason."""
+    found = []
+    for table, row, column in places:
+        where = f"{column}, {row} of {title(table)}"
+        if table not in suite.experiments.tables:
+            return "not tested", None, f"the suite has no {title(table)}"
+        cell = measured.get((table, row, column))
+        if cell is None:
+            return "not tested", None, f"the suite does not run {where}"
+        figure = figures(cell, seeds_of(suite, cell), results)
+        if isinstance(figure, str):
+            said = "not measured" if figure.startswith(NOT_MEASURED) else figure
+            return "not tested", None, f"{where}: {said}"
+        found.append(figure)
+    difference = _difference(found[0], found[1], relative=check.relative)
+    return judge(check.kind, difference, check.by), difference, None
+
+
+def _difference(first: Figures, other: Figures, *, relative: bool) -> Estimate:
+    by_seed = first.by_seed - other.by_seed
+    both = first.replicates.size and other.replicates.size
+    replicates = first.replicates - other.replicates if both else np.array([])
+    if relative:
+        by_seed = by_seed / other.by_seed
+        replicates = replicates / other.replicates if both else replicates
+    return estimate(by_seed, replicates)
+
+
+def _in_words(first: Place, other: Place, measured: dict[Place, Cell]) -> str:
+    """The two figures by what tells them apart, as the suite's tables call it."""
+    shown = []
+    for place in (first, other):
+        cell = measured.get(place)
+        shown.append((title(place[0]), *((cell.row, cell.column) if cell else place[1:])))
+    differ = [i for i in range(3) if shown[0][i] != shown[1][i]] or [2]
+    words = [", ".join(side[i] for i in sorted(differ, reverse=True)) for side in shown]
+    where = [shown[0][i] for i in (0, 1, 2) if i not in differ]
+    return f"{words[0]} less {words[1]}" + (f" ({', '.join(where)})" if where else "")
