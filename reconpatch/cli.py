@@ -2,7 +2,7 @@
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 from rich.console import Console
@@ -262,6 +262,7 @@ def report(
     suite: SuiteName,
     data_root: DataRoot = Path("data"),
     config: Config = Path("config"),
+    docs: Annotated[Path, typer.Option(help="Where the project's pages lie.")] = Path("docs"),
     results: Results = Path("results"),
     reports: Reports = Path("reports"),
 ) -> None:
@@ -269,7 +270,7 @@ def report(
     from reconpatch.reporting import write_report
 
     chosen = _suite(suite, data_root, config)
-    write_report(chosen, results, config / "published", reports / suite)
+    write_report(chosen, results, config, docs, reports / suite)
 
 
 @app.command()
@@ -281,6 +282,22 @@ def show(
     from reconpatch.reporting import print_tables
 
     print_tables(reports / suite)
+
+
+@app.command()
+def table(
+    name: Annotated[str, typer.Argument(help="Which: 5, S3, sensitivity1, ...")],
+    suite: SuiteName,
+    form: Annotated[
+        Literal["terminal", "csv", "markdown", "latex"],
+        typer.Option("--format", help="Drawn for the terminal, or as text to paste."),
+    ] = "terminal",
+    reports: Reports = Path("reports"),
+) -> None:
+    """Print one of a suite's tables, drawn or as text to paste."""
+    from reconpatch.reporting import print_table
+
+    print_table(reports / suite, name, form)
 
 
 def _suite(name: str, data_root: Path, config: Path) -> "Suite":

@@ -41,5 +41,6 @@ def discriminability_replicates(
         means.append(mean + centre)
         variances.append(np.maximum(weights @ centred**2 - mean**2, 0))
     spread = np.sqrt(sum(variances) / 2)
-    found = np.full(len(counts), np.nan)
-    return np.divide(np.abs(means[0] - means[1]), spread, out=found, where=spread > 0)
+    found: npt.NDArray[np.float64] = np.full(len(counts), np.nan)
+    np.divide(np.abs(means[0] - means[1]), spread, out=found, where=spread > 0)
+    return found

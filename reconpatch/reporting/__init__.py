@@ -3,13 +3,15 @@
 from reconpatch.reporting.figure import write_figure
 from reconpatch.reporting.formats import latex, markdown, wide
 from reconpatch.reporting.preview import write_preview
-from reconpatch.reporting.report import print_tables, write_report
+from reconpatch.reporting.report import write_report
 from reconpatch.reporting.table import Results, table
+from reconpatch.reporting.terminal import print_table, print_tables
 
 __all__ = [
     "Results",
     "latex",
     "markdown",
+    "print_table",
     "print_tables",
     "table",
     "wide",

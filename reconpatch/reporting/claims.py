@@ -100,7 +100,7 @@ class Evidence:
 
 @dataclass(frozen=True)
 class Judged:
-    """A claim with its verdict and evidence; ``supported`` by the paper's tables or not, or None."""
+    """A claim with verdict and evidence, and whether the paper's own tables support it, or None."""
 
     claim: Claim
     verdict: Verdict

@@ -1,16 +1,43 @@
 """Tidy tables as people read and paste them: in the paper's shape, as Markdown and LaTeX."""
 
 import re
+from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
 
+from reconpatch.experiments import Metric
 from reconpatch.grid import AVERAGE
 
 MISSING = "–"
 NOT_MEASURED = "not measured: "
 NOT_RUN = "a figure of the paper's; the method is not run here"
 LEGEND = "Measured, ± its standard deviation over seeds; in brackets what the paper prints."
+
+
+@dataclass(frozen=True)
+class Form:
+    """How a metric's figures are written: its name, its unit, and the decimals."""
+
+    name: str
+    unit: str
+    decimals: int = 2
+
+    def text(self, value: float) -> str:
+        """Return a figure as text."""
+        return f"{value:.{self.decimals}f}"
+
+
+METRICS: dict[Metric, Form] = {
+    "image_auroc": Form("image AUROC", "%"),
+    "pixel_auroc": Form("pixel AUROC", "%"),
+    "inference_ms": Form("time", "ms"),
+    "discriminability_index": Form("d′", ""),
+    "effective_rank": Form("effective rank", "", 1),
+    "neighbour_overlap": Form("neighbours kept", ""),
+    "left_out_spread": Form("spread of left-out scores", "", 3),
+}
+PAIR_NAMES = {name: form.name.removesuffix(" AUROC") for name, form in METRICS.items()}
 PAIR = "Pairs are image and pixel AUROC."
 
 
@@ -45,10 +72,14 @@ def wide(tidy: pd.DataFrame, *, paper_only: bool = True) -> pd.DataFrame:
         )
     table = pd.DataFrame(columns).reindex(tidy["row"].unique()).fillna(MISSING)
     if AVERAGE in table.index:
-        # Its rows are categories, which have the names of folders.
-        spelled = [str(row).replace("_", " ") for row in table.index]
-        table.index = [row[:1].upper() + row[1:] for row in spelled]
+        table.index = [row_name(str(row)) for row in table.index]
     return table
+
+
+def row_name(row: str) -> str:
+    """Return a category, which has the name of a folder, as a row's name."""
+    spelled = row.replace("_", " ")
+    return spelled[:1].upper() + spelled[1:]
 
 
 def _cell(cell: pd.DataFrame) -> str:

@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 
 from reconpatch.files import whole
 
+DPI = 300
 COLUMN, PAGE = 3.25, 6.875
 """Widths of one and of both columns of the paper, in inches."""
 
@@ -39,7 +40,7 @@ def theme() -> Iterator[None]:
 
 @theme()
 def save(figure: Figure, path: Path) -> None:
-    """Write ``path.svg`` and ``path.png`` (300 dpi), each whole or not at all."""
+    """Write ``path.svg`` and ``path.png`` (``DPI``), each whole or not at all."""
     for form, metadata in (("svg", {"Date": None}), ("png", {})):
         with whole(path.with_name(f"{path.name}.{form}")) as aside:
-            figure.savefig(aside, format=form, dpi=300, metadata=metadata)
+            figure.savefig(aside, format=form, dpi=DPI, metadata=metadata)
