@@ -14,6 +14,7 @@ from scipy.ndimage import binary_erosion
 
 from reconpatch.datasets import Category
 from reconpatch.detection import Scores, anomaly_maps
+from reconpatch.errors import InputError
 from reconpatch.evaluation import best_f1_threshold
 from reconpatch.features import image_batches
 from reconpatch.grid import Run
@@ -48,7 +49,7 @@ class Picture:
 
 
 @dataclass(frozen=True)
-class Method:
+class ShownMethod:
     """A method's scores in a category.
 
     Attributes:
@@ -83,7 +84,7 @@ class ShownCategory:
     place: Place
     model: str
     images: dict[str, int]
-    methods: tuple[Method, ...]
+    methods: tuple[ShownMethod, ...]
     pictures: dict[str, list[Picture]]
     trouble: str | None
 
@@ -95,7 +96,7 @@ def shown_categories(suite: Suite, results: Path) -> Iterator[ShownCategory]:
         model, runs = _runs(suite, place, read)
         if not runs:
             continue
-        methods: list[Method] = []
+        methods: list[ShownMethod] = []
         pictures: dict[str, list[Picture]] = {}
         trouble: str | None = None
         for run in runs:
@@ -133,7 +134,7 @@ def _counts(category: Category) -> dict[str, int]:
 
 def _method(
     run: RecipeRun, read: Results, *, pictures: bool
-) -> tuple[Method, tuple[dict[str, list[Picture]], str | None]]:
+) -> tuple[ShownMethod, tuple[dict[str, list[Picture]], str | None]]:
     store = run.test_patches
     story = read.story(run.run, "metrics.json")
     assert story
@@ -144,7 +145,7 @@ def _method(
     maps = anomaly_maps(scores.patches, run.recipe.features.crop, run.recipe.detection)
     metrics = story["metrics"]
     pixel = metrics["pixel_auroc"]
-    method = Method(
+    method = ShownMethod(
         name=run.recipe.method,
         run=run.run,
         image_auroc=100 * metrics["image_auroc"],
@@ -204,7 +205,6 @@ def _pictures(
     }
     at_pixels = best_f1_threshold(maps, masks) if masks.any() else None
     at_images = best_f1_threshold(scores.images, anomalous)
-    category = run.test_patches.category
     try:
         return {
             sort: [
@@ -213,8 +213,8 @@ def _pictures(
             ]
             for sort, indices in chosen.items()
         }, None
-    except OSError as error:
-        return {}, f"no pictures, as an image of {category.name} cannot be read: {error.strerror}"
+    except InputError as error:
+        return {}, f"No pictures: {error}"
 
 
 def _picture(

@@ -48,16 +48,18 @@ def document(path: Path) -> Document | None:
     if not path.is_file():
         return None
     choices, _, contradictions = path.read_text().partition(f"## {CONTRADICTIONS}\n")
-    return Document(_html(choices.partition("\n")[2]), _html(contradictions))
+    return Document(
+        _html(choices.partition("\n")[2], "choices"), _html(contradictions, "contradictions")
+    )
 
 
-def _html(text: str) -> str:
+def _html(text: str, about: str) -> str:
     # The page is a single file: links to others lead nowhere.
     text = re.sub(r"\[([^\]]+)\]\((?!#)[^)]+\)", r"\1", text)
     found: str = MarkdownIt().enable("table").render(re.sub(r"^##", "###", text, flags=re.M))
     scrolled = '<div class="wide" tabindex="0" role="region" aria-label="{}"><table>'
     parts = found.split("<table>")
-    labelled = [scrolled.format(f"Table of choices {n}") for n in range(1, len(parts))]
+    labelled = [scrolled.format(f"Table {n} of {about}") for n in range(1, len(parts))]
     found = parts[0] + "".join(a + b for a, b in zip(labelled, parts[1:], strict=True))
     return found.replace("</table>", "</table></div>").replace("<th>", '<th scope="col">')
 
@@ -70,6 +72,8 @@ def swings(suite: Suite, tables: dict[str, pd.DataFrame]) -> list[Swing]:
             continue
         measured = tables[name].dropna(subset=["measured"])
         for metric, figures in measured.groupby("metric", sort=False):
+            if len(figures) < 2:
+                continue
             ranked = figures.sort_values("measured").to_dict("records")
             low, high = ranked[0], ranked[-1]
             below, above = low["high"], high["low"]

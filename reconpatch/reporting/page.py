@@ -11,9 +11,10 @@ import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from PIL import Image
 
+from reconpatch.experiments import Method
 from reconpatch.grid import AVERAGE, Run
 from reconpatch.recipe import Ensemble
-from reconpatch.reporting.categories import Method, data_uri, shown_categories
+from reconpatch.reporting.categories import ShownMethod, data_uri, shown_categories
 from reconpatch.reporting.choices import document, swings
 from reconpatch.reporting.claims import Judged
 from reconpatch.reporting.figures.style import DPI
@@ -225,7 +226,7 @@ def _changes(suite: Suite, recipe: MeasuredRecipe) -> Iterator[str]:
     if isinstance(run.recipe, Ensemble):
         yield f"{len(run.recipe.members)} members, deviation {run.recipe.deviation}"
         return
-    method = "PatchCore" if run.recipe.pooled else "ReConPatch"
+    method: Method = "PatchCore" if run.recipe.pooled else "ReConPatch"
     own = suite.recipe_of(next(iter(suite.models)), method).model_dump(mode="json")
     for group, settings in recipe.settings.items():
         before = own.get(group) or {}
@@ -280,7 +281,7 @@ def _categories(suite: Suite, results: Path) -> list[dict[str, Any]]:
     return found
 
 
-def _pixel_curves(methods: Sequence[Method]) -> list[tuple[str, Any, float]]:
+def _pixel_curves(methods: Sequence[ShownMethod]) -> list[tuple[str, Any, float]]:
     return [
         (method.name, method.pixel_curve, method.pixel_auroc)
         for method in methods
