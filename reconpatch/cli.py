@@ -300,6 +300,21 @@ def table(
     print_table(reports / suite, name, form)
 
 
+@app.command()
+def compare(
+    first: Annotated[str, typer.Argument(help="A suite, a report's folder, or one of results.")],
+    second: Annotated[str, typer.Argument(help="Another, to hold beside it.")],
+    reports: Reports = Path("reports"),
+) -> None:
+    """Print what moved between two reports or folders of results, beyond the intervals or not."""
+    from reconpatch.reporting import print_comparison
+
+    def folder(name: str) -> Path:
+        return reports / name if (reports / name).is_dir() else Path(name)
+
+    print_comparison(folder(first), folder(second))
+
+
 def _suite(name: str, data_root: Path, config: Path) -> "Suite":
     from reconpatch.suite import load_suite
 

@@ -1,5 +1,6 @@
 """What people read: tables beside the paper's, figures, and the report page."""
 
+from reconpatch.reporting.compare import compare, print_comparison
 from reconpatch.reporting.figure import write_figure
 from reconpatch.reporting.formats import latex, markdown, wide
 from reconpatch.reporting.preview import write_preview
@@ -9,8 +10,10 @@ from reconpatch.reporting.terminal import print_table, print_tables
 
 __all__ = [
     "Results",
+    "compare",
     "latex",
     "markdown",
+    "print_comparison",
     "print_table",
     "print_tables",
     "table",

@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -52,6 +53,12 @@ def parts(name: str) -> tuple[str, str, int]:
     parts = re.fullmatch(r"([a-z]+)(S?)(\d+)", name)
     assert parts, f"{name} is not called as table5, tableS1 or figure3 are"
     return parts[1], parts[2], int(parts[3])
+
+
+def read_table(path: Path) -> pd.DataFrame:
+    """Return the tidy table of a report's CSV file."""
+    text = {"row": str, "column": str, "paper": str, "run": str, "reason": str}
+    return pd.read_csv(path, dtype=text, keep_default_na=False, na_values=[""])
 
 
 def wide(tidy: pd.DataFrame, *, paper_only: bool = True) -> pd.DataFrame:

@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from reconpatch.errors import InputError
-from reconpatch.reporting.formats import LEGEND, parts, wide
+from reconpatch.reporting.formats import LEGEND, parts, read_table, wide
 from reconpatch.reporting.report import reasons
 
 Format = Literal["terminal", "csv", "markdown", "latex"]
@@ -73,9 +73,7 @@ def _tables(folder: Path) -> list[Path]:
 
 
 def _print(console: Console, path: Path) -> None:
-    tidy = pd.read_csv(
-        path, dtype={"row": str, "column": str, "paper": str}, keep_default_na=False, na_values=[""]
-    )
+    tidy = read_table(path)
     caption = (path.with_suffix(".md")).read_text().splitlines()[0]
     console.print(f"[bold]{caption}[/]", soft_wrap=True)
     console.print(_in_terminal(wide(tidy, paper_only=False)))
