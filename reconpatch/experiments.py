@@ -6,6 +6,7 @@ what it changes. Nothing here knows a suite: a model is a name (``single``, ``la
 suite fills.
 """
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -193,6 +194,19 @@ def _load(path: Path) -> Experiments:
         raise InputError(f"{path} is not YAML: {error}") from None
     except ValidationError as error:
         raise InputError(f"{path} does not describe experiments: {readable(error)}") from None
+
+
+def title(name: str) -> str:
+    """Return what people call a table or figure: ``tableS1`` is Table S1."""
+    kind, appendix, number = parts(name)
+    return f"{kind.capitalize()} {appendix}{number}"
+
+
+def parts(name: str) -> tuple[str, str, int]:
+    """Return kind, S in the appendix, and number: in the order in which they are shown."""
+    found = re.fullmatch(r"([a-z]+)(S?)(\d+)", name)
+    assert found, f"{name} is not called as table5, tableS1 or figure3 are"
+    return found[1], found[2], int(found[3])
 
 
 def changed(recipe: Changes, *changes: Changes) -> Changes:

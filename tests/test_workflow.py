@@ -90,6 +90,18 @@ def test_figures_are_drawn_and_the_page_holds_tables_and_figures(finished: Path)
     assert "were not asked for: Figure S4." in page
 
 
+def test_snakemakes_own_report_has_tables_and_figures_with_captions(
+    finished: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "report.html"
+    snakemake(finished, "--report", str(path), *TINY_CONFIG)
+    text = path.read_text()
+    for name in ("tables/table1.csv", "figures/figure3.svg", "figures/sweep1.svg", "report.html"):
+        assert f"reports/tiny/{name}" in text
+    for said in ("Sensitivity", "Robustness", "the ends of the 95 % bootstrap interval", "Sweep 1"):
+        assert said in text
+
+
 def test_a_finished_suite_has_nothing_left_to_do(finished: Path) -> None:
     assert "Nothing to be done" in snakemake(finished, *TINY_CONFIG)
 

@@ -16,9 +16,9 @@ from pydantic import Field, TypeAdapter, ValidationError
 
 from reconpatch.errors import InputError
 from reconpatch.evaluation import Estimate, Kind, Verdict, estimate, judge, supported, together
-from reconpatch.experiments import Metric
+from reconpatch.experiments import Metric, title
 from reconpatch.grid import Cell, cells
-from reconpatch.reporting.formats import NOT_MEASURED, title
+from reconpatch.reporting.formats import NOT_MEASURED
 from reconpatch.reporting.table import Figures, Results, figures, seeds_of
 from reconpatch.settings import Settings, readable
 from reconpatch.suite import Suite

@@ -12,8 +12,9 @@ from rich.table import Table
 
 from reconpatch.errors import InputError
 from reconpatch.evaluation import interval
+from reconpatch.experiments import title
 from reconpatch.files import read_json
-from reconpatch.reporting.formats import METRICS, read_table, title
+from reconpatch.reporting.formats import METRICS, read_table
 
 COLUMNS = ["where", "metric", "first", "second", "moved", "beyond"]
 COMPARED = ("image_auroc", "pixel_auroc")

@@ -1,6 +1,5 @@
 """Tidy tables as people read and paste them: in the paper's shape, as Markdown and LaTeX."""
 
-import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -40,19 +39,6 @@ METRICS: dict[Metric, Form] = {
 }
 PAIR_NAMES = {name: form.name.removesuffix(" AUROC") for name, form in METRICS.items()}
 PAIR = "Pairs are image and pixel AUROC."
-
-
-def title(name: str) -> str:
-    """Return what people call a table or figure: ``tableS1`` is Table S1."""
-    kind, appendix, number = parts(name)
-    return f"{kind.capitalize()} {appendix}{number}"
-
-
-def parts(name: str) -> tuple[str, str, int]:
-    """Kind, S in the appendix, and number: in the order in which they are shown."""
-    parts = re.fullmatch(r"([a-z]+)(S?)(\d+)", name)
-    assert parts, f"{name} is not called as table5, tableS1 or figure3 are"
-    return parts[1], parts[2], int(parts[3])
 
 
 def read_table(path: Path) -> pd.DataFrame:

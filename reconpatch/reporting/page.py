@@ -11,14 +11,14 @@ import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from PIL import Image
 
-from reconpatch.experiments import Method
+from reconpatch.experiments import Method, title
 from reconpatch.grid import AVERAGE, Run
 from reconpatch.recipe import Ensemble
 from reconpatch.reporting.categories import ShownMethod, data_uri, shown_categories
 from reconpatch.reporting.choices import document, swings
 from reconpatch.reporting.claims import Judged
 from reconpatch.reporting.figures.style import DPI
-from reconpatch.reporting.formats import METRICS, MISSING, NOT_RUN, title
+from reconpatch.reporting.formats import METRICS, MISSING, NOT_RUN
 from reconpatch.reporting.origin import MeasuredRecipe, by_recipe, origin, steps
 from reconpatch.reporting.shown import ShownFigure, anchor, shown
 from reconpatch.reporting.shown_claims import ShownClaim, shown_claims

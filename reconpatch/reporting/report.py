@@ -4,10 +4,11 @@ from pathlib import Path
 
 import pandas as pd
 
+from reconpatch.experiments import title
 from reconpatch.files import whole
 from reconpatch.grid import batches
 from reconpatch.reporting.claims import judge_claims, load_claims
-from reconpatch.reporting.formats import NOT_MEASURED, NOT_RUN, PAIR, latex, markdown, title, wide
+from reconpatch.reporting.formats import NOT_MEASURED, NOT_RUN, PAIR, latex, markdown, wide
 from reconpatch.reporting.page import page
 from reconpatch.reporting.table import UNPUBLISHED, Results, table
 from reconpatch.suite import Suite

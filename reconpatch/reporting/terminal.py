@@ -11,7 +11,8 @@ from rich.table import Table
 from rich.text import Text
 
 from reconpatch.errors import InputError
-from reconpatch.reporting.formats import LEGEND, parts, read_table, wide
+from reconpatch.experiments import parts
+from reconpatch.reporting.formats import LEGEND, read_table, wide
 from reconpatch.reporting.report import reasons
 
 Format = Literal["terminal", "csv", "markdown", "latex"]

@@ -8,6 +8,7 @@ from snakemake.exceptions import WorkflowError
 from reconpatch.errors import InputError
 from reconpatch.fetching.catalogue import load_catalogue
 from reconpatch.fetching.fetch import STAMP
+from reconpatch.experiments import title
 from reconpatch.gpu import has_gpu
 from reconpatch.grid import batches, panels, runs_of, summary, timed_runs
 from reconpatch.source_hash import source_hash
@@ -136,6 +137,12 @@ def run_names(runs):
 def measured(runs):
     """The files that say that runs are measured."""
     return sorted({f"results/batches/{OWNERS[run]}.json" for run in runs})
+
+
+def figure_labels(wildcards):
+    """What Snakemake's report calls a figure."""
+    drawn = SUITE.experiments.figures[wildcards.figure]
+    return {"figure": title(wildcards.figure), "shows": drawn.caption}
 
 
 def figure_inputs(wildcards):

@@ -2,13 +2,20 @@ rule figure:
     input:
         figure_inputs,
     output:
-        multiext(f"reports/{SUITE.name}/figures/{{figure}}", ".svg", ".png"),
+        svg=report(
+            f"reports/{SUITE.name}/figures/{{figure}}.svg",
+            caption="../report/figure.rst",
+            category="Figures",
+            labels=figure_labels,
+        ),
+        png=f"reports/{SUITE.name}/figures/{{figure}}.png",
     log:
         f"logs/{SUITE.name}-{{figure}}.log",
     conda:
         "../../environment.yml"
     params:
         data_root=config["data_root"],
+        caption=lambda wildcards: SUITE.experiments.figures[wildcards.figure].caption,
         runs=lambda wildcards: run_names(runs_of(SUITE, wildcards.figure)),
         code=source_hash("reporting"),
     shell:
@@ -27,12 +34,29 @@ rule report:
             for table in SUITE.experiments.tables
             if (path := Path(f"config/published/{table}.csv")).is_file()
         ],
+        claims="config/claims.yaml",
+        choices="docs/ambiguities.md",
     output:
-        page=f"reports/{SUITE.name}/report.html",
+        page=report(
+            f"reports/{SUITE.name}/report.html",
+            caption="../report/page.rst",
+            category="Report",
+            labels={"page": "Report"},
+        ),
         tables=[
-            f"reports/{SUITE.name}/tables/{table}.{form}"
-            for table in SUITE.experiments.tables
-            for form in ("csv", "md", "tex")
+            report(
+                f"reports/{SUITE.name}/tables/{name}.csv",
+                caption="../report/table.rst",
+                category="Tables",
+                subcategory=(table.topic or "tables").capitalize(),
+                labels={"table": title(name), "shows": table.caption},
+            )
+            for name, table in SUITE.experiments.tables.items()
+        ],
+        pasted=[
+            f"reports/{SUITE.name}/tables/{name}.{form}"
+            for name in SUITE.experiments.tables
+            for form in ("md", "tex")
         ],
     log:
         f"logs/{SUITE.name}-report.log",
