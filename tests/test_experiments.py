@@ -219,3 +219,53 @@ def test_mistakes_are_named_with_their_place(
     path.write_text(WHOLE.replace(old, new))
     with pytest.raises(InputError, match=complaint):
         load_experiments(path)
+
+
+def test_several_files_make_one_set_and_a_name_stands_for_one_thing(tmp_path: Path) -> None:
+    first, second = tmp_path / "first.yaml", tmp_path / "second.yaml"
+    first.write_text(WHOLE)
+    second.write_text(WHOLE.replace("table1:", "other1:"))
+    assert list(load_experiments(first, second).tables) == ["table1", "other1"]
+    second.write_text(WHOLE)
+    with pytest.raises(InputError, match=r"second.yaml names table1 once more"):
+        load_experiments(first, second)
+
+
+@pytest.mark.parametrize(
+    ("figure", "complaint"),
+    [
+        ("{caption: c, draws: sweep, of: [{name: a}]}", "a sweep draws a table"),
+        ("{caption: c, draws: maps, table: table1}", "a sweep draws a table"),
+        ("{caption: c, draws: maps}", "a sweep draws a table"),
+        ("{caption: c, draws: sweep, table: table9}", "draws table9, which is not there"),
+    ],
+)
+def test_a_sweep_draws_a_table_and_others_draw_runs(
+    tmp_path: Path, figure: str, complaint: str
+) -> None:
+    path = tmp_path / "experiments.yaml"
+    path.write_text(WHOLE.replace("figures: {}", f"figures: {{sweep1: {figure}}}"))
+    with pytest.raises(InputError, match=complaint):
+        load_experiments(path)
+
+
+def test_a_sweep_shows_its_tables_runs_and_an_ensembles_scaling_is_a_column(demo: Suite) -> None:
+    assert runs_of(demo, "sweep1") == runs_of(demo, "evidence2")
+    found = {
+        cell.column: cell.recipe.deviation
+        for cell in cells(demo, "evidence2")
+        if isinstance(cell.recipe, Ensemble)
+    }
+    assert found == {"median": "median", "mean": "mean", "none": "none"}
+
+
+def test_the_sweeps_of_what_is_left_open_pass_through_the_suites_own_recipe(demo: Suite) -> None:
+    own = demo.recipe_of("single", "ReConPatch")
+    swept = {n: t.varies for n, t in demo.experiments.tables.items() if n.startswith("sensitiv")}
+    assert set(swept.values()) == {
+        *("sigma", "ema_momentum", "batch_size", "projection_dimension", "aggregation"),
+    }
+    for table in swept:
+        recipes = {cell.recipe for cell in cells(demo, table)}
+        assert own in recipes
+        assert len(recipes) > 1

@@ -152,3 +152,20 @@ def test_members_of_different_images_and_none_at_all_are_refused() -> None:
     for members in ([], [member, EnsembleMember(fewer, member.training)]):
         with pytest.raises(ValueError, match="same images"):
             fuse(members, SIZE, DetectionSettings())
+
+
+def test_without_scaling_the_plain_scores_are_averaged() -> None:
+    rng = np.random.default_rng(0)
+    members = [
+        EnsembleMember(
+            Scores(rng.random(IMAGES, np.float32), rng.random((IMAGES, 6, 6), np.float32)),
+            # They do not vary, which matters to nobody here.
+            Scores(np.ones(IMAGES, np.float32), np.ones((IMAGES, 6, 6), np.float32)),
+        )
+        for _ in range(2)
+    ]
+    images, maps = fuse(members, SIZE, DetectionSettings(), "none")
+    plain = [member.test for member in members]
+    np.testing.assert_allclose(images, np.mean([scores.images for scores in plain], axis=0))
+    alone = [anomaly_maps(scores.patches, SIZE, DetectionSettings()) for scores in plain]
+    np.testing.assert_allclose(maps, np.mean(alone, axis=0), rtol=1e-6)

@@ -22,6 +22,7 @@ from reconpatch.reporting.figures import (
     maps,
     memory,
     refinement,
+    sweep,
 )
 from reconpatch.reporting.figures.style import GREEN, ORANGE, save
 from tests import naive
@@ -96,6 +97,16 @@ def draw_defects() -> Figure:
     return defects.draw([image, image], {"structure": [changed] * 2, "texture": [changed] * 2})
 
 
+SWEPT = pd.DataFrame(
+    {
+        "value": ["0.1", "1", "0.1", "1"],
+        "metric": ["image_auroc", "image_auroc", "pixel_auroc", "pixel_auroc"],
+        "measured": [99.0, 98.0, 97.0, 96.5],
+        "low": [98.0, 97.5, 96.0, 95.0],
+        "high": [99.5, 98.5, 98.0, 97.0],
+        "own": [False, True, False, True],
+    }
+)
 FIGURES: dict[str, Callable[[], Figure]] = {
     "embedding": draw_embedding,
     "histogram": lambda: histogram.draw(SCORES),
@@ -104,6 +115,7 @@ FIGURES: dict[str, Callable[[], Figure]] = {
     "diagnostics": lambda: diagnostics.draw(WATCHED, WATCHED_AS),
     "refinement": draw_refinement,
     "defects": draw_defects,
+    "sweep": lambda: sweep.draw(SWEPT),
 }
 
 
@@ -288,3 +300,14 @@ def test_the_preview_has_each_kind_beside_its_mask() -> None:
     for row in panels:
         np.testing.assert_array_equal(row[3].images[0].get_array(), np.full((16, 16, 3), 9))
         np.testing.assert_array_equal(row[4].images[0].get_array(), np.eye(16))
+
+
+def test_a_sweep_draws_each_value_with_its_interval_and_fills_the_suites_own() -> None:
+    image, pixel = sweep.draw(SWEPT).axes
+    assert [axes.get_title() for axes in (image, pixel)] == ["Image AUROC (%)", "Pixel AUROC (%)"]
+    lines = [line.get_ydata() for line in image.lines[::2]]
+    assert [list(ends) for ends in lines] == [[98.0, 99.5], [97.5, 98.5]]
+    points = image.lines[1::2]
+    assert [list(point.get_ydata()) for point in points] == [[99.0], [98.0]]
+    assert [point.get_markerfacecolor() == "white" for point in points] == [True, False]
+    assert [tick.get_text() for tick in image.get_xticklabels()] == ["0.1", "1"]
