@@ -263,7 +263,8 @@ def test_the_sweeps_of_what_is_left_open_pass_through_the_suites_own_recipe(demo
     own = demo.recipe_of("single", "ReConPatch")
     swept = {n: t.varies for n, t in demo.experiments.tables.items() if n.startswith("sensitiv")}
     assert set(swept.values()) == {
-        *("sigma", "ema_momentum", "batch_size", "projection_dimension", "aggregation"),
+        *("sigma", "ema_momentum", "batch_size", "projection_dimension"),
+        *("aggregation", "neighbour_set"),
     }
     for table in swept:
         recipes = {cell.recipe for cell in cells(demo, table)}

@@ -14,7 +14,7 @@ from reconpatch.errors import InputError
 from reconpatch.evaluation import interval
 from reconpatch.experiments import title
 from reconpatch.files import read_json
-from reconpatch.reporting.formats import METRICS, read_table
+from reconpatch.reporting.formats import METRICS, MISSING, read_table
 
 COLUMNS = ["where", "metric", "first", "second", "moved", "beyond"]
 COMPARED = ("image_auroc", "pixel_auroc")
@@ -124,10 +124,17 @@ def print_comparison(first: Path, second: Path) -> None:
     found, alone = compare(first, second)
     console = Console(highlight=False)
     shown = Table(box=SIMPLE_HEAD, pad_edge=False)
-    for name in ("", "Metric", first.name or str(first), second.name or str(second), "Moved", ""):
-        shown.add_column(name, justify="left" if name in ("", "Metric") else "right")
+    for name in (
+        "",
+        "Metric",
+        first.name or str(first),
+        second.name or str(second),
+        "Moved",
+        "95 %",
+    ):
+        shown.add_column(name, justify="right" if name != "" else "left")
     moved = found[found["moved"].abs() >= 0.005]
-    said = {True: "beyond the intervals", False: "within", None: "no interval"}
+    said = {True: "beyond", False: "within", None: MISSING}
     for row in moved.to_dict("records"):
         form = METRICS[row["metric"]]
         shown.add_row(

@@ -36,6 +36,8 @@ METRICS: dict[Metric, Form] = {
     "effective_rank": Form("effective rank", "", 1),
     "neighbour_overlap": Form("neighbours kept", ""),
     "left_out_spread": Form("spread of left-out scores", "", 3),
+    "labels_near_zero": Form("pseudo-labels near zero", "", 3),
+    "labels_near_one": Form("pseudo-labels near one", "", 3),
 }
 PAIR_NAMES = {name: form.name.removesuffix(" AUROC") for name, form in METRICS.items()}
 PAIR = "Pairs are image and pixel AUROC."
