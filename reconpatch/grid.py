@@ -95,7 +95,9 @@ def cells(suite: Suite, table: str) -> list[Cell]:
         InputError: a cell's changes make no recipe.
     """
     experiment = suite.experiments.tables[table]
+    grid = suite.grids.get(table, ())
     places = tuple(suite.places(experiment.stands_for))
+    places = tuple(place for place in places if place.category in grid) or places
     found = []
     for row, members in _rows(suite, table, experiment, places):
         for column in _taken(suite, table, experiment.columns):
@@ -321,7 +323,7 @@ def backbones(suite: Suite) -> list[str]:
 
 def summary(suite: Suite) -> str:
     """Say how many runs each table and figure is made of, and how many of all are unique."""
-    lines = [f"{'':<10}{'cells':>7}{'their runs':>12}{'unique':>8}{'new':>8}"]
+    lines = [f"{'':<14}{'cells':>7}{'their runs':>12}{'unique':>8}{'new':>8}"]
     seen: set[Run] = set()
     all_cells = 0
     for name in (*suite.experiments.tables, *suite.experiments.figures):
@@ -332,7 +334,7 @@ def summary(suite: Suite) -> str:
             shown = str(len(measured))
             of_cells = sum(len(c.places) * (1 + bool(c.less)) for c in measured) * len(suite.seeds)
         all_cells += of_cells
-        lines.append(f"{name:<10}{shown:>7}{of_cells or '':>12}{len(runs):>8}{len(runs - seen):>8}")
+        lines.append(f"{name:<14}{shown:>7}{of_cells or '':>12}{len(runs):>8}{len(runs - seen):>8}")
         seen |= runs
-    lines.append(f"{'in all':<10}{'':>7}{all_cells:>12}{'':>8}{len(seen):>8}")
+    lines.append(f"{'in all':<14}{'':>7}{all_cells:>12}{'':>8}{len(seen):>8}")
     return f"Suite {suite.name}: runs behind its tables and figures\n" + "\n".join(lines)

@@ -94,7 +94,8 @@ class Suite(Settings):
         refinement: what all refinements start from.
         methods: what a method changes in it.
         models: what stands for the paper's models.
-        grids: of a table's rows or columns, those that the suite takes; all where it says nothing.
+        grids: of a table's rows, columns or categories, those that the suite takes; all of a side
+            of which it says nothing.
         also: data sets that it takes images from besides its categories, and where they lie; they
             are fetched with the others, and it runs without them.
         experiments: the tables and figures.
@@ -129,9 +130,13 @@ class Suite(Settings):
                 raise ValueError(f"grids: there is no table {table!r}; there are {known}")
             rows = () if experiment.rows == "categories" else experiment.rows
             known_names = [entry.name for entry in (*rows, *experiment.columns)]
+            for dataset in self.datasets:
+                if dataset.stands_for == experiment.stands_for and dataset.categories != "found":
+                    known_names += dataset.categories
             if unknown := [name for name in names if name not in known_names]:
                 raise ValueError(
-                    f"grids: {table} has no row or column {unknown[0]!r}; it has {known_names}"
+                    f"grids: {table} has no row, column or category {unknown[0]!r}; it has "
+                    f"{known_names}"
                 )
         return self
 

@@ -57,6 +57,15 @@ def test_seeds_multiply_the_runs_and_grids_thin_them_out(tmp_path: Path) -> None
     assert {cell.column for cell in cells(suite, "tableS2")} == {"0.5", "1", "1.5", "2"}
 
 
+def test_a_grid_names_categories_too(tmp_path: Path) -> None:
+    suite = load(tmp_path, WHOLE.replace('tableS1: ["3", "5"]', 'tableS1: ["3", "5", cable]'))
+    assert {cell.column for cell in cells(suite, "tableS1")} == {"3", "5"}
+    assert {place.category for cell in cells(suite, "tableS1") for place in cell.places} == {
+        "cable"
+    }
+    assert {run.category for run in runs_of(suite, "tableS2")} == {"bottle", "cable"}
+
+
 def test_another_split_of_the_same_data_set_has_other_results(tmp_path: Path) -> None:
     elpv = WHOLE.replace('layout: mvtec, dataset: mvtec, root: "{data_root}/mvtec"', "{}")
     whole, part = (
@@ -73,7 +82,7 @@ def test_another_split_of_the_same_data_set_has_other_results(tmp_path: Path) ->
         ("seeds: [0, 1]", "seeds: [0, 0]", "seeds: seeds .0, 0. must be distinct"),
         ("seeds: [0, 1]", "sedes: [0, 1]", "sedes: Extra inputs"),
         ("tableS1:", "tableS9:", "there is no table 'tableS9'; there are table1"),
-        ('["3", "5"]', '["3", "6"]', "tableS1 has no row or column '6'"),
+        ('["3", "5"]', '["3", "6"]', "tableS1 has no row, column or category '6'"),
         ("models:", "modles:", "models: Field required"),
         ("title:", "title: [", "is not YAML"),
         ("title:", "also: {ddt: textures}\ntitle:", "datasets knows no ddt"),

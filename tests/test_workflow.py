@@ -201,8 +201,8 @@ def test_paper_with_its_folders_plans_every_run(tmp_path: Path) -> None:
         (tmp_path / "data" / "btad" / product / "train" / "ok").mkdir(parents=True)
     planned = snakemake(tmp_path, "--dry-run", "--quiet", "rules")
     jobs = planned_jobs(planned)
-    assert (jobs["inspect"], jobs["measure"], jobs["figure"]) == (18, 183, 8)
-    assert re.search(r"^in all +2004 +666$", planned, re.MULTILINE)
+    assert (jobs["inspect"], jobs["measure"], jobs["figure"]) == (18, 198, 9)
+    assert re.search(r"^in all +2184 +696$", planned, re.MULTILINE)
 
 
 @pytest.mark.parametrize(

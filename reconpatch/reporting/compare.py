@@ -124,15 +124,9 @@ def print_comparison(first: Path, second: Path) -> None:
     found, alone = compare(first, second)
     console = Console(highlight=False)
     shown = Table(box=SIMPLE_HEAD, pad_edge=False)
-    for name in (
-        "",
-        "Metric",
-        first.name or str(first),
-        second.name or str(second),
-        "Moved",
-        "95 %",
-    ):
-        shown.add_column(name, justify="right" if name != "" else "left")
+    shown.add_column("")
+    for name in ("Metric", first.name or str(first), second.name or str(second), "Moved", "95 %"):
+        shown.add_column(name, justify="right")
     moved = found[found["moved"].abs() >= 0.005]
     said = {True: "beyond", False: "within", None: MISSING}
     for row in moved.to_dict("records"):
