@@ -1,6 +1,7 @@
 """The report page: one self-contained file."""
 
 import json
+from base64 import b64encode
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -47,6 +48,7 @@ class Part:
 def page(
     suite: Suite,
     tables: Mapping[str, tuple[pd.DataFrame, list[str]]],
+    files: Mapping[str, str],
     judged: Sequence[Judged],
     stories: Sequence[tuple[Run, Story]],
     missing: int,
@@ -59,6 +61,7 @@ def page(
     Args:
         suite: what was measured.
         tables: for each table its tidy figures, and why some are missing.
+        files: the tables' files to paste, by their paths.
         judged: the claims.
         stories: the measured runs, each with what its ``metrics.json`` tells.
         missing: how many runs are not measured.
@@ -74,7 +77,7 @@ def page(
         undefined=StrictUndefined,
     )
     claims = shown_claims(judged)
-    sheets = [_sheet(suite, name, claims, *of) for name, of in tables.items()]
+    sheets = [_sheet(suite, name, claims, files, *of) for name, of in tables.items()]
     drawn = _drawings(suite, figures)
     tidy = {name: of[0] for name, of in tables.items()}
     found = steps(stories)
@@ -138,6 +141,7 @@ def _sheet(
     suite: Suite,
     name: str,
     claims: Sequence[ShownClaim],
+    files: Mapping[str, str],
     tidy: pd.DataFrame,
     reasons: list[str],
 ) -> dict[str, Any]:
@@ -151,8 +155,16 @@ def _sheet(
         "of_categories": experiment.rows == "categories",
         "shown": shown(tidy),
         "reasons": reasons,
+        "files": [
+            (form, f"{name}.{ending}", _text_uri(files[f"tables/{name}.{ending}"]))
+            for form, ending in (("CSV", "csv"), ("Markdown", "md"), ("LaTeX", "tex"))
+        ],
         "verdicts": [(c.claim.name, c.verdict, c.anchor) for c in about],
     }
+
+
+def _text_uri(text: str) -> str:
+    return f"data:text/plain;charset=utf-8;base64,{b64encode(text.encode()).decode()}"
 
 
 def _drawings(suite: Suite, folder: Path) -> list[dict[str, Any]]:
@@ -171,6 +183,7 @@ def _drawings(suite: Suite, folder: Path) -> list[dict[str, Any]]:
                 "title": title(name),
                 "caption": figure.caption,
                 "topic": figure.topic,
+                "table": figure.table,
                 "source": data_uri(small),
                 "width": round(inches * INCH),
                 "height": round(inches * INCH * small.height / small.width),

@@ -46,6 +46,7 @@ def write_report(suite: Suite, results: Path, config: Path, docs: Path, folder: 
     texts["report.html"] = page(
         suite,
         tables,
+        texts,
         judge_claims(load_claims(config / "claims.yaml"), suite, read, published),
         stories,
         len(runs) - len(stories),

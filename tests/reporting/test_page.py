@@ -3,6 +3,7 @@
 import json
 import shutil
 import time
+from base64 import b64decode
 from collections.abc import Iterator
 from importlib.resources import files
 from pathlib import Path
@@ -185,13 +186,20 @@ def test_every_link_within_the_page_has_its_end(browser: webdriver.Chrome, addre
         ".filter(name => !document.getElementById(name))"
     )
     assert dangling == []
-    beside = [
-        Path(address.removeprefix("file://")).parent
-        / link.get_attribute("href").partition("reports/tiny/")[2]
-        for link in every(browser, ".paste a:not([href^='#']), figcaption a:not([href^='#'])")
-    ]
-    assert len(beside) > 20
-    assert all(path.is_file() for path in beside)
+    elsewhere = [link.get_attribute("href") for link in every(browser, "a:not([href^='#'])")]
+    assert {link.partition(";")[0] for link in elsewhere} == {"data:text/plain"}
+
+
+def test_tables_to_paste_are_within_the_page(
+    browser: webdriver.Chrome, address: str, finished: Path
+) -> None:
+    visit(browser, address, DESK)
+    links = every(browser, "a[download]")
+    assert len(links) == 3 * 6
+    for link in links:
+        text = b64decode(link.get_attribute("href").partition("base64,")[2]).decode()
+        beside = finished / "reports" / "tiny" / "tables" / link.get_attribute("download")
+        assert text == beside.read_text()
 
 
 def test_the_theme_can_be_chosen(browser: webdriver.Chrome, address: str) -> None:
