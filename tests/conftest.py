@@ -91,7 +91,7 @@ figures:
     caption: refined maps
     draws: refinement
     of: [{name: refined, model: ensemble_480, refinement: {epochs: 2}}]
-  sweep1: {caption: a sweep, draws: sweep, table: tableS1}
+  sweep9: {caption: a sweep, draws: sweep, table: tableS1}
   figureS4: {caption: more maps, stands_for: BTAD, draws: maps, of: [{name: ReConPatch}]}
 """
 

@@ -241,7 +241,8 @@ def test_on_paper_everything_is_there_and_nothing_to_press(
     browser: webdriver.Chrome, address: str
 ) -> None:
     visit(browser, address, DESK, "dark")
-    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print"})
+    dark = [{"name": "prefers-color-scheme", "value": "dark"}]
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print", "features": dark})
     browser.execute_script("dispatchEvent(new Event('beforeprint'))")
     assert not every(browser, ".contents")[0].is_displayed()
     assert all(picture.get_attribute("src") for picture in every(browser, "img.later"))
