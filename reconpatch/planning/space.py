@@ -65,8 +65,8 @@ def training_score_bytes(work: RunWork) -> int:
 
 
 def replicate_bytes(images: Images) -> int:
-    """``8 * 1000`` for each AUROC that there is: the image AUROC, the pixel AUROC with masks."""
-    return DOUBLE * REPLICATES * (1 + images.has_masks)
+    """``8 * 1000`` for each metric that has them: image AUROC, d', and with masks pixel AUROC."""
+    return DOUBLE * REPLICATES * (2 + images.has_masks)
 
 
 class Memory(NamedTuple):

@@ -241,17 +241,20 @@ class Workload:
 
     @cached_property
     def figures(self) -> dict[str, tuple[RunWork, ...]]:
-        """What each figure draws, of the first seed; a figure that draws nothing is left out."""
+        """What each figure draws, of the first seed; a figure that draws nothing is left out.
+
+        Ensembles are left out too, of which figures read the figures alone.
+        """
         seed = self.suite.seeds[0]
-        found = {
+        return {
             name: tuple(
                 self.work(Run(place.dataset, place.category, recipe, seed))
-                for _, place, recipe in panels(self.suite, name)
+                for _, place, recipe in drawn
                 if isinstance(recipe, Recipe)
             )
             for name in self.suite.experiments.figures
+            if (drawn := panels(self.suite, name))
         }
-        return {name: works for name, works in found.items() if works}
 
     @cached_property
     def embeddings(self) -> dict[str, int]:
