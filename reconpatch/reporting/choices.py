@@ -14,7 +14,7 @@ CONTRADICTIONS = "Where the paper contradicts itself"
 
 @dataclass(frozen=True)
 class Document:
-    """``docs/ambiguities.md`` as HTML: what is left open, and where the paper contradicts itself."""
+    """``docs/ambiguities.md`` as HTML: what is left open, and the paper's contradictions."""
 
     choices: str
     contradictions: str
