@@ -132,9 +132,7 @@ class Figure(Settings):
     """
 
     caption: str
-    draws: Literal[
-        "embedding", "histogram", "maps", "memory", "diagnostics", "refinement", "sweep"
-    ]
+    draws: Literal["embedding", "histogram", "maps", "memory", "diagnostics", "refinement", "sweep"]
     stands_for: str = "MVTec AD"
     of: tuple[Entry, ...] = ()
     table: str | None = None

@@ -6,7 +6,7 @@ from typing import Any
 
 from reconpatch.experiments import Method
 from reconpatch.grid import Run
-from reconpatch.recipe import Ensemble
+from reconpatch.recipe import Ensemble, Refined
 from reconpatch.reporting.formats import MISSING
 from reconpatch.reporting.origin import MeasuredRecipe, Story
 from reconpatch.reporting.shown import anchor
@@ -26,11 +26,14 @@ def shown_recipe(suite: Suite, recipe: MeasuredRecipe) -> dict[str, Any]:
 
 def _changes(suite: Suite, recipe: MeasuredRecipe) -> Iterator[str]:
     """Yield what sets a recipe apart from its method's with the suite's first model."""
-    run, _ = recipe.runs[0]
-    if isinstance(run.recipe, Ensemble):
-        yield f"{len(run.recipe.members)} members, deviation {run.recipe.deviation}"
+    chosen = recipe.runs[0][0].recipe
+    if isinstance(chosen, Refined):
+        yield f"{chosen.refinement.anomaly} defects, {chosen.refinement.epochs} epochs"
         return
-    method: Method = "PatchCore" if run.recipe.pooled else "ReConPatch"
+    if isinstance(chosen, Ensemble):
+        yield f"{len(chosen.members)} members, deviation {chosen.deviation}"
+        return
+    method: Method = "PatchCore" if chosen.pooled else "ReConPatch"
     own = suite.recipe_of(next(iter(suite.models)), method).model_dump(mode="json")
     for group, settings in recipe.settings.items():
         before = own.get(group) or {}
