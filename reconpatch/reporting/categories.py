@@ -15,7 +15,7 @@ from scipy.ndimage import binary_erosion
 from reconpatch.datasets import Category
 from reconpatch.detection import Scores, anomaly_maps
 from reconpatch.errors import InputError
-from reconpatch.evaluation import best_f1_threshold
+from reconpatch.evaluation import best_f1_threshold, roc_curve
 from reconpatch.features import image_batches
 from reconpatch.grid import Run
 from reconpatch.recipe import Recipe
@@ -25,8 +25,8 @@ from reconpatch.run import RecipeRun, read_scores
 from reconpatch.suite import Place, Suite
 
 CPU = torch.device("cpu")
-BINS, POINTS = 24, 160
-"""Bars of a histogram; points of a drawn curve at most."""
+BINS = 24
+"""Bars of a histogram."""
 
 SIDE, QUALITY = 192, 82
 """Of a picture: its side in pixels, and WebP's quality."""
@@ -154,37 +154,17 @@ def _method(
         normal=np.histogram(scores.images[~anomalous], edges)[0].tolist(),
         anomalous=np.histogram(scores.images[anomalous], edges)[0].tolist(),
         ends=(float(edges[0]), float(edges[-1])),
-        image_curve=roc_curve(scores.images, anomalous),
-        pixel_curve=[] if pixel is None else roc_curve(maps.ravel(), masks.ravel()),
+        image_curve=_curve(scores.images, anomalous),
+        pixel_curve=[] if pixel is None else _curve(maps, masks),
     )
     if not pictures:
         return method, ({}, None)
     return method, _pictures(run, scores, maps, masks, anomalous)
 
 
-def roc_curve(scores: npt.NDArray[np.floating], positive: Masks) -> Points:
-    """Return false and true positive rates from (0, 0) to (1, 1), ``POINTS`` of them at most.
-
-    Kept are the thresholds at which the two rates together go furthest; where there are no more
-    thresholds than points, that is all of them, and the curve is exact.
-
-    Args:
-        scores: ``(N,)``.
-        positive: ``(N,)``; some of either class.
-    """
-    order = np.argsort(-scores, kind="stable")
-    ranked, hits = scores[order], positive[order]
-    # Equal scores are passed together.
-    last = np.append(np.flatnonzero(np.diff(ranked)), len(ranked) - 1)
-    true = np.cumsum(hits, dtype=np.int64)[last]
-    true_rate = np.concatenate([[0], true / true[-1]])
-    false = last + 1 - true
-    false_rate = np.concatenate([[0], false / false[-1]])
-    if len(true_rate) > POINTS:
-        along = np.searchsorted(true_rate + false_rate, np.linspace(0, 2, POINTS))
-        along = np.unique(np.minimum(along, len(true_rate) - 1))
-        true_rate, false_rate = true_rate[along], false_rate[along]
-    return [(float(x), float(y)) for x, y in zip(false_rate, true_rate, strict=True)]
+def _curve(scores: npt.NDArray[np.floating], positive: Masks) -> Points:
+    false, true = roc_curve(scores, positive)
+    return list(zip(false.tolist(), true.tolist(), strict=True))
 
 
 def _pictures(

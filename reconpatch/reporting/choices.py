@@ -14,7 +14,7 @@ CONTRADICTIONS = "Where the paper contradicts itself"
 
 @dataclass(frozen=True)
 class Document:
-    """``docs/ambiguities.md`` as HTML: all but its last part, and that part; None without it."""
+    """``docs/ambiguities.md`` as HTML: what is left open, and the paper's contradictions."""
 
     choices: str
     contradictions: str
@@ -47,10 +47,10 @@ def document(path: Path) -> Document | None:
     """Return the page as HTML, its headings a level down; None where it is not there."""
     if not path.is_file():
         return None
-    choices, _, contradictions = path.read_text().partition(f"## {CONTRADICTIONS}\n")
-    return Document(
-        _html(choices.partition("\n")[2], "choices"), _html(contradictions, "contradictions")
-    )
+    before, _, after = path.read_text().partition(f"## {CONTRADICTIONS}\n")
+    contradictions, heading, more = after.partition("\n## ")
+    choices = before.partition("\n")[2] + heading + more
+    return Document(_html(choices, "choices"), _html(contradictions, "contradictions"))
 
 
 def _html(text: str, about: str) -> str:

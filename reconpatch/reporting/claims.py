@@ -135,10 +135,13 @@ def judge_claims(
         results: what its runs left.
         published: the paper's tables as text, by name: ``row, column, metric, value``.
     """
+    asked = {name: cells(suite, name) for name in suite.experiments.tables}
     judged = []
     for claim in claims:
         evidence = [
-            found for check in claim.checks for found in _evidence(check, suite, results, published)
+            found
+            for check in claim.checks
+            for found in _evidence(check, asked, suite, results, published)
         ]
         printed = [found.supported for found in evidence if found.supported is not None]
         judged.append(
@@ -157,7 +160,11 @@ Place = tuple[str, str, str]
 
 
 def _evidence(
-    check: Check, suite: Suite, results: Results, published: dict[str, pd.DataFrame]
+    check: Check,
+    asked: dict[str, list[Cell]],
+    suite: Suite,
+    results: Results,
+    published: dict[str, pd.DataFrame],
 ) -> Iterator[Evidence]:
     """Yield what a check finds: a comparison with each other figure, measured and as printed."""
     first: Place = (check.table, check.row, check.column)
@@ -169,8 +176,8 @@ def _evidence(
     }
     measured = {
         (name, *cell.paper): cell
-        for name in suite.experiments.tables
-        for cell in cells(suite, name)
+        for name, of_table in asked.items()
+        for cell in of_table
         if cell.metric == check.metric
     }
     others = _others(check, [*measured, *printed])

@@ -1,9 +1,8 @@
 """The report page: one self-contained file."""
 
-import json
 from base64 import b64encode
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,17 +11,17 @@ import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from PIL import Image
 
-from reconpatch.experiments import Method, title
+from reconpatch.experiments import title
 from reconpatch.grid import AVERAGE, Run
-from reconpatch.recipe import Ensemble, Refined
 from reconpatch.reporting.categories import ShownMethod, data_uri, shown_categories
 from reconpatch.reporting.choices import document, swings
 from reconpatch.reporting.claims import Judged
 from reconpatch.reporting.figures.style import DPI
-from reconpatch.reporting.formats import METRICS, MISSING, NOT_RUN
-from reconpatch.reporting.origin import MeasuredRecipe, by_recipe, origin, steps
+from reconpatch.reporting.formats import METRICS, NOT_RUN
+from reconpatch.reporting.origin import by_recipe, origin, steps
 from reconpatch.reporting.shown import ShownFigure, anchor, shown
 from reconpatch.reporting.shown_claims import ShownClaim, shown_claims
+from reconpatch.reporting.shown_recipes import shown_recipe
 from reconpatch.suite import Suite
 
 WIDTH, INCH = 1500, 130
@@ -106,7 +105,7 @@ def page(
         "total_seconds": sum(step.total for step in found),
         "steps": found,
         "origin": origin(stories),
-        "recipes": [_recipe(suite, recipe) for recipe in by_recipe(stories)],
+        "recipes": [shown_recipe(suite, recipe) for recipe in by_recipe(stories)],
         "categories": list(_categories(suite, results)),
         "document": document(ambiguities),
         "swings": swung,
@@ -221,62 +220,6 @@ def _data(suite: Suite) -> dict[str, list[str]]:
         for place in suite.places(stands_for):
             found.setdefault(stands_for, []).append(place.name.replace("_", " "))
     return found
-
-
-def _recipe(suite: Suite, recipe: MeasuredRecipe) -> dict[str, Any]:
-    return {
-        "changes": ", ".join(_changes(suite, recipe)),
-        "anchor": anchor("recipe", recipe.key),
-        "of": recipe,
-        "settings": json.dumps(recipe.settings, indent=1),
-        "lines": [_line(run, story) for run, story in recipe.runs],
-    }
-
-
-def _changes(suite: Suite, recipe: MeasuredRecipe) -> Iterator[str]:
-    """Yield what sets a recipe apart from its method's with the suite's first model."""
-    shown = recipe.runs[0][0].recipe
-    if isinstance(shown, Refined):
-        yield f"refined by {shown.refinement.anomaly} defects"
-        shown = shown.of
-    if isinstance(shown, Ensemble):
-        yield f"{len(shown.members)} members, deviation {shown.deviation}"
-        return
-    method: Method = "PatchCore" if shown.pooled else "ReConPatch"
-    own = suite.recipe_of(next(iter(suite.models)), method).model_dump(mode="json")
-    for group, settings in shown.model_dump(mode="json").items():
-        before = own.get(group) or {}
-        if settings is None:
-            continue
-        for name, value in settings.items():
-            if before.get(name) != value and (group != "augmentation" or name == "rotation"):
-                yield f"{name} {value}" if group != "augmentation" else "augmented"
-
-
-def _line(run: Run, story: Story) -> dict[str, Any]:
-    """A run's line in the provenance."""
-    done = story["steps"]
-    cells = []
-    for metric in ("image_auroc", "pixel_auroc", "discriminability_index"):
-        value = story["metrics"][metric]
-        scale = 1 if metric == "discriminability_index" else 100
-        cells.append(MISSING if value is None else f"{scale * value:.2f}")
-    detection = done.get("detection")
-    counts = detection and detection["counts"]
-    cells.append(f"{counts['memory_bank']} × {counts['dimension']}" if counts else MISSING)
-    for name in ("features", "training", "detection", "evaluation"):
-        seconds = done.get(name, {}).get("seconds")
-        cells.append(f"{sum(seconds.values()):.1f}" if seconds else MISSING)
-    cells.append(str(max(step["peak_mib"] for step in done.values())) if done else MISSING)
-    features = done.get("features")
-    hashes = (features["data_sha256"], features["weights"]["sha256"]) if features else ()
-    cells.append(", ".join(sha[:12] for sha in hashes) or MISSING)
-    return {
-        "anchor": anchor("run", run.id),
-        "category": run.category.replace("_", " "),
-        "seed": run.seed,
-        "cells": cells,
-    }
 
 
 def _categories(suite: Suite, results: Path) -> list[dict[str, Any]]:

@@ -1,0 +1,26 @@
+import re
+from pathlib import Path
+
+import pytest
+
+from reconpatch.reporting import write_report
+from reconpatch.reporting.claims import load_claims
+from reconpatch.suite import load_suite
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.mark.parametrize("name", ["demo", "paper", "study"])
+def test_a_suite_of_which_nothing_is_measured_has_a_report_that_says_so(
+    name: str, tmp_path: Path
+) -> None:
+    suite = load_suite(ROOT / "config" / "suites" / f"{name}.yaml", Path("data"), ROOT / "config")
+    (tmp_path / "results" / "runs").mkdir(parents=True)
+    write_report(suite, tmp_path / "results", ROOT / "config", ROOT / "docs", tmp_path / "report")
+    page = (tmp_path / "report" / "report.html").read_text()
+    assert "0 measured, <strong>" in page
+    tally = re.findall(r'<a href="#claims"><b>(\d+)</b>', page)
+    assert tally[:3] == ["0", "0", "0"]
+    assert int(tally[3]) == len(load_claims(ROOT / "config" / "claims.yaml"))
+    assert 'class="measured"' not in page
+    assert "No figure, because: not measured: " in page
