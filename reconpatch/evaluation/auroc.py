@@ -22,12 +22,8 @@ def auroc(scores: npt.NDArray[np.floating], anomalous: npt.NDArray[np.bool_]) ->
     Raises:
         ValueError: one of the classes is empty, or a score is not a number.
     """
-    scores, anomalous = scores.ravel(), anomalous.ravel()
-    if np.isnan(scores).any():
-        raise ValueError("a score is not a number, so that it has no rank")
+    scores, anomalous = _checked(scores, anomalous)
     positive, negative = scores[anomalous], scores[~anomalous]
-    if not (len(positive) and len(negative)):
-        raise ValueError("AUROC needs normal and anomalous scores")
     rare, common = sorted((positive, negative), key=len)
     rare.sort()
     below_or_equal = below = 0
@@ -54,11 +50,7 @@ def roc_curve(
     Raises:
         ValueError: one of the classes is empty, or a score is not a number.
     """
-    scores, anomalous = scores.ravel(), anomalous.ravel()
-    if np.isnan(scores).any():
-        raise ValueError("a score is not a number, so that it has no rank")
-    if anomalous.all() or not anomalous.any():
-        raise ValueError("a ROC curve needs normal and anomalous scores")
+    scores, anomalous = _checked(scores, anomalous)
     order = np.argsort(scores)[::-1]
     # Equal scores are passed together.
     corners = np.r_[np.flatnonzero(np.diff(scores[order])), len(scores) - 1]
@@ -67,3 +59,14 @@ def roc_curve(
     false = np.r_[0, (corners + 1 - found) / (len(scores) - found[-1])]
     kept = np.unique(np.searchsorted(true + false, np.linspace(0, 2, POINTS + 1)))
     return false[kept], true[kept]
+
+
+def _checked(
+    scores: npt.NDArray[np.floating], anomalous: npt.NDArray[np.bool_]
+) -> tuple[npt.NDArray[np.floating], npt.NDArray[np.bool_]]:
+    """Return both laid flat, or raise what makes a curve impossible."""
+    if np.isnan(scores).any():
+        raise ValueError("a score is not a number, so that it has no rank")
+    if anomalous.all() or not anomalous.any():
+        raise ValueError("a ROC curve and its area need normal and anomalous scores")
+    return scores.ravel(), anomalous.ravel()

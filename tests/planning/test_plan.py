@@ -273,8 +273,8 @@ def test_bytes_are_those_of_real_files(tiny: Workload, tmp_path: Path) -> None:
 
 
 def test_every_unit_is_measured(tiny: Workload, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("reconpatch.planning.costs.ENOUGH", 0.0)
-    monkeypatch.setattr("reconpatch.planning.costs.PRODUCTS", 0.0)
+    monkeypatch.setattr("reconpatch.planning.clock.ENOUGH", 0.0)
+    monkeypatch.setattr("reconpatch.planning.recipe_costs.PRODUCTS", 0.0)
     monkeypatch.setattr("reconpatch.planning.costs._start", lambda code: (1.0, "512"))
     monkeypatch.setattr("reconpatch.planning.costs._embedding", lambda: (30.0, 5.0))
     said: list[str] = []
