@@ -81,6 +81,12 @@ def draw(examples: Sequence[Refinement]) -> Figure:
             column[4].plot(*rates, color=colour, linestyle=line, linewidth=1.2, label=name)
         column[4].set(xlim=(0, FALSE), ylim=(0, 1.02), xticks=[0, FALSE], yticks=[0, 1])
         column[4].set_box_aspect(1)
-    figure.supxlabel("False positive rate (upwards: true positive rate)")
-    figure.legend(*panels[4, 0].get_legend_handles_labels(), loc="outside upper center", ncols=2)
+    # A single column is too narrow for a line of either.
+    label = "False positive rate (upwards: true positive rate)"
+    figure.supxlabel(label if len(shown) > 1 else label.replace(" (", "\n("))
+    figure.legend(
+        *panels[4, 0].get_legend_handles_labels(),
+        loc="outside upper center",
+        ncols=min(len(shown), 2),
+    )
     return figure
