@@ -49,7 +49,7 @@ KILLED = """
 import sys
 from pathlib import Path
 sys.path.insert(0, {root!r})
-from tests.refinement.test_training import LONG, train
+from tests.refinement.test_refinement_training import LONG, train
 import torch
 torch.set_num_threads({threads})
 train(Path({checkpoint!r}), LONG)
