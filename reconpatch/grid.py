@@ -123,9 +123,9 @@ def _rows(
     yield Entry(name=AVERAGE), places
 
 
-def _taken(suite: Suite, table: str, entries: tuple[Entry, ...]) -> tuple[Entry, ...]:
-    """The entries of a side that the suite takes: all, unless its grid names some of the side."""
-    grid = suite.grids.get(table, ())
+def _taken(suite: Suite, name: str, entries: tuple[Entry, ...]) -> tuple[Entry, ...]:
+    """The entries of a table's side or a figure that the suite takes: all, or those of its grid."""
+    grid = suite.grids.get(name, ())
     return tuple(entry for entry in entries if entry.name in grid) or entries
 
 
@@ -217,7 +217,7 @@ def panels(suite: Suite, name: str) -> list[tuple[str, Place, AnyRecipe]]:
             ),
         )
         for place in chosen
-        for entry in figure.of
+        for entry in _taken(suite, name, figure.of)
         if (entry.model or "single") in suite.models
     ]
 

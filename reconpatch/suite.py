@@ -94,8 +94,8 @@ class Suite(Settings):
         refinement: what all refinements start from.
         methods: what a method changes in it.
         models: what stands for the paper's models.
-        grids: of a table's rows, columns or categories, those that the suite takes; all of a side
-            of which it says nothing.
+        grids: of a table's rows, columns or categories, or of what a figure draws, those that the
+            suite takes; all of a side of which it says nothing.
         also: data sets that it takes images from besides its categories, and where they lie; they
             are fetched where they are not there.
         experiments: the tables and figures.
@@ -123,22 +123,29 @@ class Suite(Settings):
 
     @model_validator(mode="after")
     def _check_grids(self) -> Self:
-        for table, names in self.grids.items():
-            experiment = self.experiments.tables.get(table)
-            if experiment is None:
-                known = ", ".join(self.experiments.tables)
-                raise ValueError(f"grids: there is no table {table!r}; there are {known}")
-            rows = () if experiment.rows == "categories" else experiment.rows
-            known_names = [entry.name for entry in (*rows, *experiment.columns)]
-            for dataset in self.datasets:
-                if dataset.stands_for == experiment.stands_for and dataset.categories != "found":
-                    known_names += dataset.categories
-            if unknown := [name for name in names if name not in known_names]:
+        for name, names in self.grids.items():
+            known_names = self._known_in(name)
+            if unknown := [entry for entry in names if entry not in known_names]:
                 raise ValueError(
-                    f"grids: {table} has no row, column or category {unknown[0]!r}; it has "
+                    f"grids: {name} has no row, column or category {unknown[0]!r}; it has "
                     f"{known_names}"
                 )
         return self
+
+    def _known_in(self, name: str) -> list[str]:
+        """What a table's or a figure's grid may name."""
+        if figure := self.experiments.figures.get(name):
+            return [entry.name for entry in figure.of]
+        experiment = self.experiments.tables.get(name)
+        if experiment is None:
+            known = ", ".join((*self.experiments.tables, *self.experiments.figures))
+            raise ValueError(f"grids: there is no table or figure {name!r}; there are {known}")
+        rows = () if experiment.rows == "categories" else experiment.rows
+        found = [entry.name for entry in (*rows, *experiment.columns)]
+        for dataset in self.datasets:
+            if dataset.stands_for == experiment.stands_for and dataset.categories != "found":
+                found += dataset.categories
+        return found
 
     def places(self, stands_for: str | None = None) -> Iterator[Place]:
         """Yield the categories, or those that stand for one of the paper's data sets.

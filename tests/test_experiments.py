@@ -270,3 +270,14 @@ def test_the_sweeps_of_what_is_left_open_pass_through_the_suites_own_recipe(demo
         recipes = {cell.recipe for cell in cells(demo, table)}
         assert own in recipes
         assert len(recipes) > 1
+
+
+def test_the_studys_short_form_measures_what_the_whole_goes_on_from() -> None:
+    short, whole = (
+        load_suite(CONFIG / "suites" / f"{name}.yaml", Path("absent"), CONFIG)
+        for name in ("study-short", "study")
+    )
+    drawn = {name for name, _, _ in panels(short, "figure1")}
+    assert drawn == {"untrained", "rate 1e-5", "rate 1e-3"}
+    asked = [{run for batch in batches(suite) for run in batch.runs} for suite in (short, whole)]
+    assert asked[0] < asked[1]

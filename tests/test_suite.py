@@ -81,7 +81,7 @@ def test_another_split_of_the_same_data_set_has_other_results(tmp_path: Path) ->
     [
         ("seeds: [0, 1]", "seeds: [0, 0]", "seeds: seeds .0, 0. must be distinct"),
         ("seeds: [0, 1]", "sedes: [0, 1]", "sedes: Extra inputs"),
-        ("tableS1:", "tableS9:", "there is no table 'tableS9'; there are table1"),
+        ("tableS1:", "tableS9:", "there is no table or figure 'tableS9'; there are table1"),
         ('["3", "5"]', '["3", "6"]', "tableS1 has no row, column or category '6'"),
         ("models:", "modles:", "models: Field required"),
         ("title:", "title: [", "is not YAML"),
