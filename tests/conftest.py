@@ -7,9 +7,14 @@ import sys
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 from PIL import Image
 
 from reconpatch.datasets.demo import render
+
+# How long an example takes says what else the machine does, not whether the code is right.
+settings.register_profile("patient", deadline=None)
+settings.load_profile("patient")
 
 ROOT = Path(__file__).parents[1]
 TINY = """
