@@ -9,8 +9,9 @@ Indices = npt.NDArray[np.int64]
 def sample_patches(images: int, h: int, w: int, count: int, seed: int) -> tuple[Indices, Indices]:
     """Draw at most ``count`` of the ``images * h * w`` patches, spread over all images.
 
-    One patch is drawn from each of ``count`` stretches of equal length, so that images differ by
-    two patches at most in their share, and within an image all heights are seen.
+    One patch is drawn from each of ``count`` stretches of equal length, so that an image's share is
+    less than two patches off an equal one (a stretch at either end may or may not fall to it), and
+    within an image all heights are seen.
 
     Returns:
         The patches' rows among the patches ``(images, h, w)`` laid flat, rising, ``(n,)``; and
