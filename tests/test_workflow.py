@@ -207,6 +207,19 @@ def test_paper_with_its_folders_plans_every_run(tmp_path: Path) -> None:
     assert re.search(r"^in all +2184 +696$", planned, re.MULTILINE)
 
 
+def test_a_failed_step_fails_the_run(checkout: Path, tmp_path: Path) -> None:
+    """Although its output goes through a pipe, to its log."""
+    tiny = (checkout / "config" / "suites" / "tiny.yaml").read_text()
+    suite = checkout / "config" / "suites" / "wide.yaml"
+    suite.write_text(tiny.replace("efficientnet_lite0", "wide_resnet50_2"))
+    (tmp_path / "wide_resnet50_2-00000000.pth").touch()
+    config = ("--config", "suite=wide", f"weights_folder={tmp_path}", *TINY_CONFIG[2:])
+    try:
+        assert "00000000.pth is damaged" in snakemake(checkout, "data", *config, succeeds=False)
+    finally:
+        suite.unlink()
+
+
 @pytest.mark.parametrize(
     ("config", "complaint"),
     [

@@ -1,5 +1,8 @@
 """The memory bank and the anomaly scores taken from it (Eqs. 9-10)."""
 
+from functools import cache
+from typing import Any
+
 import faiss
 import torch
 from torch import Tensor
@@ -10,27 +13,25 @@ ROWS = 2048
 class MemoryBank:
     """Nominal vectors ``(M, D)`` and exact search among them.
 
-    FAISS finds the neighbours (on the GPU where the vectors lie there and FAISS has one). It sees
-    them from the vectors' mean, so that its rounding scales with their spread; distances are then
-    taken by subtraction, so that small ones do not suffer from it at all.
+    FAISS finds the neighbours of vectors on the CPU, and on a GPU where faiss-gpu is installed;
+    without it, matrix products on the GPU do. Either sees the vectors from their mean, so that
+    rounding scales with their spread; distances are then taken by subtraction, so that small ones
+    do not suffer from it at all.
     """
 
     def __init__(self, vectors: Tensor) -> None:
         self.vectors = vectors.contiguous()
-        index: faiss.Index = faiss.IndexFlatL2(vectors.shape[1])
-        if vectors.is_cuda and hasattr(faiss, "index_cpu_to_all_gpus"):
-            index = faiss.index_cpu_to_all_gpus(index)
         self._mean = vectors.mean(dim=0)
-        index.add((vectors - self._mean).cpu().numpy())
-        self._index = index
+        centred = vectors - self._mean
+        # faiss-cpu has the names of the functions that copy an index to a GPU, but no resources.
+        if vectors.is_cuda and not hasattr(faiss, "StandardGpuResources"):
+            self._search = _Products(centred).search
+        else:
+            self._search = _Faiss(centred).search
 
     def neighbours(self, queries: Tensor, count: int) -> Tensor:
         """Return the indices ``(Q, count)`` of each query's nearest vectors, nearest first."""
-        found = [
-            torch.from_numpy(self._index.search((rows - self._mean).cpu().numpy(), count)[1])
-            for rows in queries.split(ROWS)
-        ]
-        return torch.cat(found).to(queries.device)
+        return torch.cat([self._search(rows - self._mean, count) for rows in queries.split(ROWS)])
 
     def nearest(self, queries: Tensor) -> tuple[Tensor, Tensor]:
         """Eq. 9: each query's distance to its nearest vector r*, and the index of r*, ``(Q,)``."""
@@ -67,3 +68,37 @@ class MemoryBank:
             to_crowd = (rows[:, None] - self.vectors[crowd[star]]).norm(dim=2)
             factors.append(1 - torch.exp(distance - torch.logsumexp(to_crowd, dim=1)))
         return torch.cat(factors)
+
+
+class _Faiss:
+    """Search by FAISS, where the vectors lie."""
+
+    def __init__(self, vectors: Tensor) -> None:
+        self._index: faiss.Index = faiss.IndexFlatL2(vectors.shape[1])
+        if vectors.is_cuda:
+            self._index = faiss.index_cpu_to_gpu(
+                _gpu_resources(vectors.device.index), vectors.device.index, self._index
+            )
+        self._index.add(vectors.cpu().numpy())
+
+    def search(self, queries: Tensor, count: int) -> Tensor:
+        indices = self._index.search(queries.cpu().numpy(), count)[1]
+        return torch.from_numpy(indices).to(queries.device)
+
+
+@cache
+def _gpu_resources(device: int) -> Any:
+    """FAISS's memory on a GPU, which it sets aside once a process."""
+    return faiss.StandardGpuResources()
+
+
+class _Products:
+    """Search by matrix products, where the vectors lie: ``||v||^2 - 2 q.v`` ranks as distances."""
+
+    def __init__(self, vectors: Tensor) -> None:
+        self._vectors = vectors
+        self._norms = vectors.square().sum(dim=1)
+
+    def search(self, queries: Tensor, count: int) -> Tensor:
+        ranks = torch.addmm(self._norms, queries, self._vectors.T, alpha=-2)
+        return ranks.topk(count, largest=False).indices

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor
+from torch._subclasses import FakeTensorMode
 
 from reconpatch.detection import MemoryBank, memory_bank
 from tests import naive
@@ -82,3 +83,22 @@ def test_a_crowd_of_duplicates_shares_the_weight_evenly() -> None:
     bank = torch.cat([torch.full((12, 3), 0.1), torch.full((4, 3), 5.0)])
     queries = torch.tensor([[0.5, 0.1, 0.0], [0.1, 0.1, 0.1]])
     torch.testing.assert_close(factors(bank, queries, 3), torch.full((2,), 2 / 3))
+
+
+def test_products_find_the_neighbours_that_faiss_finds() -> None:
+    bank, queries = draw(seed=6, bank=200, queries=50)
+    bank, queries = bank + 100, queries + 100
+    by_products = memory_bank._Products(bank - bank.mean(0)).search(queries - bank.mean(0), 7)
+    assert by_products.equal(MemoryBank(bank).neighbours(queries, 7))
+
+
+@pytest.mark.skipif(
+    hasattr(memory_bank.faiss, "StandardGpuResources"), reason="faiss-gpu is installed"
+)
+def test_without_faiss_gpu_a_bank_on_a_gpu_is_searched_there() -> None:
+    # faiss-cpu has index_cpu_to_all_gpus by name, and a NameError when it is called.
+    with FakeTensorMode():
+        bank = MemoryBank(torch.empty(30, 6, device="cuda"))
+        distances, indices = bank.nearest(torch.empty(21, 6, device="cuda"))
+        assert distances.shape == indices.shape == (21,)
+        assert {distances.device.type, indices.device.type} == {"cuda"}

@@ -14,8 +14,11 @@ from reconpatch.grid import batches, panels, runs_of, summary, timed_runs
 from reconpatch.source_hash import source_hash
 from reconpatch.suite import load_suite
 
-# The environment that runs Snakemake also runs the steps, whether it is activated or not.
-shell.prefix(f"export PATH={quote(str(Path(sys.executable).parent))}:$PATH; ")
+# The environment that runs Snakemake also runs the steps, whether it is activated or not. A prefix
+# replaces Snakemake's own, without which a step that fails before `| tee` would count as done.
+shell.prefix(
+    f"set -euo pipefail; export PATH={quote(str(Path(sys.executable).parent))}:$PATH; "
+)
 
 CATALOGUE = load_catalogue(Path("config"))
 ACCEPTING = {d.accepting: name for name, d in CATALOGUE.items() if d.must_be_accepted}
