@@ -13,8 +13,8 @@ from benchmarks.data import category_folder, patch_matrix
 from benchmarks.measure import console
 from benchmarks.plan import FULL, QUICK
 from benchmarks.report import terminal_table, write_csv, write_markdown
-from reconpatch.errors import InputError
-from reconpatch.torch_setup import set_up_torch
+from reconpatch.utils.devices import set_up_torch
+from reconpatch.utils.errors import InputError
 
 
 def main() -> None:
@@ -28,7 +28,7 @@ def main() -> None:
         folder = category_folder(arguments.data, plan, work)
         console.rule(f"PatchCore end to end on {folder.name}")
         findings = [end_to_end.measure(folder, plan, work, arguments.threads)]
-        patches = end_to_end.ours(folder.name, work).train_patches.patches("train")
+        patches = end_to_end.ours(folder.name, work).train_features.patches("train")
         console.rule("Training")
         findings.append(training.measure(patches, plan))
         console.rule("Coreset")

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from reconpatch.evaluation import auroc
 from reconpatch.features import load_backbone
-from reconpatch.recipe import Recipe
+from reconpatch.settings import Recipe
 
 Aurocs = dict[str, float | None]
 

@@ -18,8 +18,8 @@ from reconpatch.datasets import (
     write_demo,
 )
 from reconpatch.detection import represent
-from reconpatch.recipe import RepresentationSettings
 from reconpatch.representation import RepresentationNetwork
+from reconpatch.settings import RepresentationSettings
 
 
 def category_folder(data: Path | None, plan: Plan, work: Path) -> Path:

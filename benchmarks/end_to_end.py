@@ -12,14 +12,14 @@ from benchmarks import anomalib_peer
 from benchmarks.measure import in_turns
 from benchmarks.plan import Plan
 from benchmarks.report import Findings, Row
-from reconpatch.batch import measure as measure_batch
 from reconpatch.datasets import Category, read_mvtec_layout
 from reconpatch.features import extract, load_backbone
 from reconpatch.features.images import image_batches
-from reconpatch.files import read_json
-from reconpatch.grid import Batch, Run
-from reconpatch.recipe import FeatureSettings, Recipe
-from reconpatch.run import RecipeRun
+from reconpatch.runs.batch import measure as measure_batch
+from reconpatch.runs.recipe_run import RecipeRun
+from reconpatch.settings import FeatureSettings, Recipe
+from reconpatch.suites import Batch, Run
+from reconpatch.utils.files import read_json
 
 RECIPE = Recipe(features=FeatureSettings(backbone="efficientnet_lite0"))
 CPU = torch.device("cpu")
@@ -85,8 +85,8 @@ def _ours(category: Category, weights: Path, work: Path, threads: int) -> dict[s
     shutil.rmtree(one.results, ignore_errors=True)
     extract(
         category,
-        RECIPE.test_patches,
-        one.test_patches.folder,
+        RECIPE.test_extraction,
+        one.test_features.folder,
         weights_folder=weights,
         device=CPU,
         threads=threads,

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from reconpatch.recipe import RepresentationSettings
 from reconpatch.representation.similarity import squared_distances
+from reconpatch.settings import RepresentationSettings
 
 
 @torch.inference_mode()

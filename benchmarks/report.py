@@ -12,8 +12,8 @@ from rich.table import Table
 
 from benchmarks.measure import LONG, Measured
 from benchmarks.plan import Plan
-from reconpatch.files import whole
-from reconpatch.provenance import provenance
+from reconpatch.utils.files import atomic_write
+from reconpatch.utils.provenance import provenance
 
 COLUMNS = ("what", "ours_s", "other", "other_s", "ratio", "ours_peak_mib", "other_peak_mib")
 
@@ -89,7 +89,7 @@ def table(rows: list[Row]) -> pd.DataFrame:
 
 def write_csv(rows: list[Row], path: Path) -> None:
     """Write the rows as CSV, whole or not at all."""
-    with whole(path) as aside:
+    with atomic_write(path) as aside:
         table(rows).to_csv(aside, index=False)
 
 
@@ -115,15 +115,15 @@ def terminal_table(rows: list[Row]) -> Table:
 def write_markdown(findings: list[Findings], plan: Plan, minutes: float, path: Path) -> None:
     """Write the report, whole or not at all."""
     rows = [row for finding in findings for row in finding.rows]
-    story = provenance(torch.device("cpu"))
-    versions = {**story["versions"], **_versions("faiss-cpu", "anomalib")}
+    record = provenance(torch.device("cpu"))
+    versions = {**record["versions"], **_versions("faiss-cpu", "anomalib")}
     headings = ("what", "ours", "other", "takes", "ratio", "goal", "ours MiB", "other MiB", "runs")
     lines = [
         "# Ours beside others",
         "",
         f"Plan {plan.name}, {minutes:.1f} minutes. {_processor()}, {os.cpu_count()} cores, "
         f"{torch.get_num_threads()} threads, {platform.system()}, no GPU used. Commit "
-        f"{story['commit'] or 'unknown'}.",
+        f"{record['commit'] or 'unknown'}.",
         "",
         ", ".join(f"{name} {number}" for name, number in versions.items()) + ".",
         "",
@@ -143,7 +143,7 @@ def write_markdown(findings: list[Findings], plan: Plan, minutes: float, path: P
     ]
     for finding in findings:
         lines += ["", f"## {finding.title}", "", *"\n\n".join(finding.notes).split("\n")]
-    with whole(path) as aside:
+    with atomic_write(path) as aside:
         aside.write_text("\n".join(lines) + "\n")
 
 

@@ -15,7 +15,6 @@ from benchmarks.measure import in_turns
 from benchmarks.peers import dense_labels, dense_loss, looped_labels, matrix_products
 from benchmarks.plan import Plan
 from benchmarks.report import Findings, Row
-from reconpatch.recipe import RepresentationSettings
 from reconpatch.representation import (
     RepresentationNetwork,
     pseudo_labels,
@@ -23,6 +22,7 @@ from reconpatch.representation import (
     train,
     update_average,
 )
+from reconpatch.settings import RepresentationSettings
 
 INPUTS = 1024
 SETTINGS = RepresentationSettings()

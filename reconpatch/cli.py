@@ -8,10 +8,10 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from reconpatch.errors import InputError
+from reconpatch.utils.errors import InputError
 
 if TYPE_CHECKING:
-    from reconpatch.suite import Suite
+    from reconpatch.suites import Suite
 
 app = typer.Typer(
     help="ReConPatch and PatchCore, measured. The workflow (snakemake) calls these steps in order.",
@@ -58,7 +58,7 @@ def fetch(
     weights: Weights = Path("weights"),
 ) -> None:
     """Fetch what a suite needs of data sets and weights; check what is here already."""
-    from reconpatch.supply import supply
+    from reconpatch.setup.fetch_suite import supply
 
     supply(_suite(suite, data_root, config), config, weights, only, accept or ())
 
@@ -72,7 +72,7 @@ def bundle(
     weights: Weights = Path("weights"),
 ) -> None:
     """Pack weights, data inventory and settings of a suite for a machine without a network."""
-    from reconpatch.bundle import write_bundle
+    from reconpatch.setup.bundle import write_bundle
 
     write_bundle(_suite(suite, data_root, config), data_root, config, weights, output)
 
@@ -85,14 +85,14 @@ def doctor(
     weights: Weights = Path("weights"),
 ) -> None:
     """Check machine, data sets and weights; exit code 1 where something is amiss."""
-    from reconpatch.doctor import check_machine, check_supplies, print_checks
     from reconpatch.fetching.catalogue import load_catalogue
+    from reconpatch.setup.doctor import check_data_and_weights, check_machine, print_checks
 
     catalogue = load_catalogue(config)
     chosen = _suite(suite, data_root, config) if suite else None
     to_fetch = chosen.to_fetch(catalogue) if chosen else ()
     checks = check_machine(data_root, [catalogue[name] for name in to_fetch])
-    checks += check_supplies(chosen, catalogue, data_root, weights)
+    checks += check_data_and_weights(chosen, catalogue, data_root, weights)
     if print_checks(checks, Console(highlight=False)):
         raise typer.Exit(1)
 
@@ -127,12 +127,12 @@ def extract(
     """Compute a category's patch features, once for all runs that share them."""
     from reconpatch.datasets import Category
     from reconpatch.features import extract
-    from reconpatch.recipe import PatchSettings
-    from reconpatch.torch_setup import set_up_torch
+    from reconpatch.settings import ExtractionSettings
+    from reconpatch.utils.devices import set_up_torch
 
     extract(
         Category.read(category),
-        PatchSettings.model_validate_json(patches),
+        ExtractionSettings.model_validate_json(patches),
         output,
         weights_folder=weights,
         device=set_up_torch(device, threads),
@@ -155,10 +155,10 @@ def measure(
     threads: Threads = 2,
 ) -> None:
     """Train, detect and evaluate an experiment's runs on a category (Eqs. 1-12, Appendix D)."""
-    from reconpatch.batch import measure, write_manifest
-    from reconpatch.grid import batches
     from reconpatch.refinement import find_textures
-    from reconpatch.torch_setup import set_up_torch
+    from reconpatch.runs.batch import measure, write_manifest
+    from reconpatch.suites import batches
+    from reconpatch.utils.devices import set_up_torch
 
     wanted = (experiment, dataset, category)
     (batch,) = (
@@ -181,10 +181,10 @@ def time_inference(
     threads: Threads = 2,
 ) -> None:
     """Measure the time that one image takes, for the runs of which a table shows it."""
-    from reconpatch.grid import timed_runs
-    from reconpatch.inference import time_inference
-    from reconpatch.run import RecipeRun
-    from reconpatch.torch_setup import set_up_torch
+    from reconpatch.runs.recipe_run import RecipeRun
+    from reconpatch.runs.timing import time_inference
+    from reconpatch.suites import timed_runs
+    from reconpatch.utils.devices import set_up_torch
 
     where = set_up_torch(device, threads)
     runs = timed_runs(_suite(suite, data_root, config))
@@ -202,7 +202,7 @@ def figure(
 ) -> None:
     """Draw one of the paper's figures from the runs that are there."""
     from reconpatch.reporting import write_figure
-    from reconpatch.torch_setup import set_up_torch
+    from reconpatch.utils.devices import set_up_torch
 
     set_up_torch("cpu", 1)
     chosen = _suite(suite, data_root, config)
@@ -225,9 +225,9 @@ def preview_defects(
 ) -> None:
     """Draw training images with the defects that the refinement is trained on (Appendix D.2)."""
     from reconpatch.datasets import load_category, read_mvtec_layout
-    from reconpatch.recipe import FeatureSettings, RefinementSettings
     from reconpatch.refinement import find_textures
     from reconpatch.reporting import write_preview
+    from reconpatch.settings import FeatureSettings, RefinementSettings
 
     if folder:
         found = read_mvtec_layout(folder, folder.parent.name, kind=None)
@@ -252,7 +252,7 @@ def plan(
 ) -> None:
     """Print what a suite will take: runs, jobs, disk, memory, and time as measured here."""
     from reconpatch.planning import print_plan
-    from reconpatch.torch_setup import set_up_torch
+    from reconpatch.utils.devices import set_up_torch
 
     print_plan(_suite(suite, data_root, config), results, set_up_torch(device, threads), threads)
 
@@ -316,7 +316,7 @@ def compare(
 
 
 def _suite(name: str, data_root: Path, config: Path) -> "Suite":
-    from reconpatch.suite import load_suite
+    from reconpatch.suites import load_suite
 
     return load_suite(config / "suites" / f"{name}.yaml", data_root, config)
 

@@ -6,19 +6,19 @@ from pathlib import Path
 import pytest
 import torch
 
-from reconpatch.batch import measure
 from reconpatch.datasets import Source, load_category
 from reconpatch.features import extract
-from reconpatch.files import read_json
-from reconpatch.grid import Batch, Run
-from reconpatch.recipe import (
+from reconpatch.runs.batch import measure
+from reconpatch.settings import (
+    ExtractionSettings,
     FeatureSettings,
-    PatchSettings,
     Recipe,
     Refined,
     RefinementSettings,
     RepresentationSettings,
 )
+from reconpatch.suites import Batch, Run
+from reconpatch.utils.files import read_json
 
 CPU = torch.device("cpu")
 FEATURES = FeatureSettings(backbone="efficientnet_lite0")
@@ -34,7 +34,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
         pytest.skip("RECONPATCH_TEST_DATA does not name the folder that holds mvtec/bottle")
     source = Source(layout="mvtec", dataset="mvtec", root=Path(data) / "mvtec")
     folder = tmp_path_factory.mktemp("results")
-    patches = PatchSettings(features=FEATURES)
+    patches = ExtractionSettings(features=FEATURES)
     extract(
         load_category(source, "bottle"),
         patches,

@@ -21,7 +21,7 @@ def tidy(folder: Path, table: str) -> pd.DataFrame:
     return pd.read_csv(folder / "reports" / "tiny" / "tables" / f"{table}.csv")
 
 
-def stories(folder: Path, runs: str, name: str = "metrics.json") -> list[dict]:
+def records(folder: Path, runs: str, name: str = "metrics.json") -> list[dict]:
     return [
         json.loads((folder / "results" / "runs" / run / name).read_text()) for run in runs.split()
     ]
@@ -37,32 +37,32 @@ def test_every_measured_figure_is_what_the_runs_behind_it_say(finished: Path) ->
         assert ours["measured"].notna().all(), path
         for cell in ours.itertuples():
             if cell.metric == "inference_ms":
-                (story,) = stories(finished, cell.run, "inference.json")
-                assert len(story["milliseconds"]) == 30
-                assert cell.measured == pytest.approx(np.mean(story["milliseconds"]))
+                (record,) = records(finished, cell.run, "inference.json")
+                assert len(record["milliseconds"]) == 30
+                assert cell.measured == pytest.approx(np.mean(record["milliseconds"]))
                 continue
-            behind = [100 * s["metrics"][cell.metric] for s in stories(finished, cell.run)]
+            behind = [100 * s["metrics"][cell.metric] for s in records(finished, cell.run)]
             expected = np.mean(behind[:2])
             if cell.column == "drop":
                 expected -= np.mean(behind[2:])
             assert cell.measured == pytest.approx(expected)
             assert cell.low <= cell.measured + 1e-3
             assert cell.high >= cell.measured - 1e-3
-            assert {s["seed"] for s in stories(finished, cell.run)} == {0, 1}
+            assert {s["seed"] for s in records(finished, cell.run)} == {0, 1}
 
 
 def test_methods_and_members_are_those_that_the_columns_name(finished: Path) -> None:
     for cell in tidy(finished, "table5").dropna(subset=["run"]).itertuples():
-        assert {s["method"] for s in stories(finished, cell.run)} == {cell.column}
+        assert {s["method"] for s in records(finished, cell.run)} == {cell.column}
     plain, refined = tidy(finished, "table6").dropna(subset=["run"]).itertuples()
     assert plain.column == "ReConPatch (two sizes)"
     for cell in (plain, refined):
-        for story in stories(finished, cell.run):
-            members = stories(finished, " ".join(story["members"]))
+        for record in records(finished, cell.run):
+            members = records(finished, " ".join(record["members"]))
             assert [m["recipe"]["features"]["patch_size"] for m in members] == [3, 5]
-            assert {m["seed"] for m in members} == {story["seed"]}
+            assert {m["seed"] for m in members} == {record["seed"]}
     for run in refined.run.split():
-        (training,) = stories(finished, run, "network.json")
+        (training,) = records(finished, run, "network.json")
         assert training["simulated_images"] == 8
         # What it was made of is gone.
         folder = finished / "results" / "runs" / run
@@ -71,11 +71,11 @@ def test_methods_and_members_are_those_that_the_columns_name(finished: Path) -> 
 
 def test_pseudo_labels_are_told_of_where_something_is_trained(finished: Path) -> None:
     for cell in tidy(finished, "table5").dropna(subset=["run"]).itertuples():
-        for story in stories(finished, cell.run):
-            shares = [story["metrics"][f"labels_near_{end}"] for end in ("zero", "one")]
+        for record in records(finished, cell.run):
+            shares = [record["metrics"][f"labels_near_{end}"] for end in ("zero", "one")]
             if cell.column == "PatchCore":
                 assert shares == [None, None]
-                assert story["reasons"]["labels_near_zero"] == "nothing is trained"
+                assert record["reasons"]["labels_near_zero"] == "nothing is trained"
             else:
                 assert 0 <= min(shares) <= sum(shares) <= 1
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from reconpatch.files import read_json, write_json
+from reconpatch.utils.files import read_json, write_json
 
 GOOD = "good"
 """The defect name of a normal image, as in the MVTec AD layout."""

@@ -20,7 +20,7 @@ import numpy as np
 
 from reconpatch.datasets.category import GOOD, Category, Sample
 from reconpatch.datasets.inspection import inspect_category
-from reconpatch.errors import InputError
+from reconpatch.utils.errors import InputError
 
 CellType = Literal["mono", "poly"]
 DEFECTIVE = "defective"

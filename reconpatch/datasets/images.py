@@ -4,7 +4,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from reconpatch.errors import InputError
+from reconpatch.utils.errors import InputError
 
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff"})
 

@@ -10,7 +10,7 @@ from PIL import Image
 
 from reconpatch.datasets.category import Category, Kind, Sample
 from reconpatch.datasets.images import UNREADABLE, check_depth, damaged, unreachable
-from reconpatch.errors import InputError
+from reconpatch.utils.errors import InputError
 
 
 def inspect_category(

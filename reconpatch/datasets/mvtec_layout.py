@@ -15,7 +15,7 @@ from pathlib import Path
 from reconpatch.datasets.category import GOOD, Category, Kind, Sample
 from reconpatch.datasets.images import list_images
 from reconpatch.datasets.inspection import inspect_category
-from reconpatch.errors import InputError
+from reconpatch.utils.errors import InputError
 
 
 def read_mvtec_layout(folder: Path, dataset: str, kind: Kind | None) -> Category:

@@ -11,8 +11,8 @@ from reconpatch.datasets.demo import CATEGORIES
 from reconpatch.datasets.elpv import CellType, read_elpv
 from reconpatch.datasets.mvtec_ad import kind_of
 from reconpatch.datasets.mvtec_layout import read_mvtec_layout
-from reconpatch.errors import InputError
 from reconpatch.settings import Settings
+from reconpatch.utils.errors import InputError
 
 
 class Source(Settings):

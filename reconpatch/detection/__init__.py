@@ -2,16 +2,15 @@
 
 from reconpatch.detection.anomaly_map import anomaly_maps
 from reconpatch.detection.coreset import coreset_size, greedy_coreset
-from reconpatch.detection.detect import (
+from reconpatch.detection.ensemble import EnsembleMember, fuse, modified_z_score
+from reconpatch.detection.memory_bank import MemoryBank
+from reconpatch.detection.scores import (
     Scores,
     represent,
     score,
     score_training,
     select_coreset,
 )
-from reconpatch.detection.ensemble import EnsembleMember, fuse, modified_z_score
-from reconpatch.detection.memory_bank import MemoryBank
-from reconpatch.detection.memory_bank_size import memory_bank_bytes
 
 __all__ = [
     "EnsembleMember",
@@ -21,7 +20,6 @@ __all__ = [
     "coreset_size",
     "fuse",
     "greedy_coreset",
-    "memory_bank_bytes",
     "modified_z_score",
     "represent",
     "score",

@@ -4,12 +4,12 @@ import numpy as np
 import numpy.typing as npt
 from scipy.ndimage import gaussian_filter1d
 
-from reconpatch.recipe import DetectionSettings
+from reconpatch.settings import DetectionSettings
 
-Scores = npt.NDArray[np.float32]
+Maps = npt.NDArray[np.float32]
 
 
-def anomaly_maps(patch_scores: Scores, size: int, settings: DetectionSettings) -> Scores:
+def anomaly_maps(patch_scores: Maps, size: int, settings: DetectionSettings) -> Maps:
     """Return maps ``(N, size, size)`` of patch scores ``(N, h, w)``: upsampled, then blurred.
 
     Upsampling and the Gaussian are both separable and linear, so that a map is
@@ -17,11 +17,11 @@ def anomaly_maps(patch_scores: Scores, size: int, settings: DetectionSettings) -
     maps at once.
     """
     rows, columns = (_smooth_upsampling(n, size, settings) for n in patch_scores.shape[1:])
-    maps: Scores = np.matmul(rows @ patch_scores, columns.T)
+    maps: Maps = np.matmul(rows @ patch_scores, columns.T)
     return maps
 
 
-def _smooth_upsampling(cells: int, size: int, settings: DetectionSettings) -> Scores:
+def _smooth_upsampling(cells: int, size: int, settings: DetectionSettings) -> Maps:
     """The ``(size, cells)`` matrix that upsamples a line of cells and blurs it.
 
     The Gaussian is cut at four sigma, as PatchCore's is.
@@ -32,5 +32,5 @@ def _smooth_upsampling(cells: int, size: int, settings: DetectionSettings) -> Sc
         where = np.clip((np.arange(size) + 0.5) * cells / size - 0.5, 0, cells - 1)
         lines = np.maximum(0, 1 - np.abs(where[:, None] - np.arange(cells)))
     blurred = gaussian_filter1d(lines, settings.map_sigma, axis=0, mode=settings.map_border)
-    smooth: Scores = blurred.astype(np.float32)
+    smooth: Maps = blurred.astype(np.float32)
     return smooth

@@ -8,9 +8,9 @@ import numpy as np
 import numpy.typing as npt
 
 from reconpatch.detection.anomaly_map import anomaly_maps
-from reconpatch.detection.detect import Scores
-from reconpatch.errors import InputError
-from reconpatch.recipe import DetectionSettings
+from reconpatch.detection.scores import Scores
+from reconpatch.settings import DetectionSettings
+from reconpatch.utils.errors import InputError
 
 Array = npt.NDArray[np.float32]
 Deviation = Literal["median", "mean", "none"]

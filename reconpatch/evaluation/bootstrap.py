@@ -15,7 +15,7 @@ import numpy.typing as npt
 Floats = npt.NDArray[np.float64]
 Counts = npt.NDArray[np.int64]
 Labels = npt.NDArray[np.bool_]
-Scores = npt.NDArray[np.floating]
+ScoreArray = npt.NDArray[np.floating]
 
 BINS = 1024
 SAMPLE = 1 << 20
@@ -48,7 +48,7 @@ def resamplings(anomalous: Labels, replicates: int, seed: int) -> Counts:
     return counts
 
 
-def image_replicates(scores: Scores, anomalous: Labels, counts: Counts) -> Floats:
+def image_replicates(scores: ScoreArray, anomalous: Labels, counts: Counts) -> Floats:
     """Return each replicate's image AUROC, exactly, ``(R,)``. Takes a few N x N matrices.
 
     A replicate that draws no score of one class has none, which is NaN.
@@ -67,7 +67,7 @@ def image_replicates(scores: Scores, anomalous: Labels, counts: Counts) -> Float
     return _replicates(ahead, anomalous, ~anomalous, counts)
 
 
-def pixel_replicates(maps: Scores, masks: Labels, counts: Counts) -> Floats:
+def pixel_replicates(maps: ScoreArray, masks: Labels, counts: Counts) -> Floats:
     """Return each replicate's AUROC over the pixels of all images that it draws, ``(R,)``.
 
     A replicate that draws no pixel of one class has none, which is NaN: few images may have theirs
@@ -107,7 +107,7 @@ def interval(replicates: Floats, level: float = 0.95) -> tuple[float, float]:
     return float(low), float(high)
 
 
-def _check_numbers(scores: Scores) -> None:
+def _check_numbers(scores: ScoreArray) -> None:
     # The minimum is not a number where any is not, and takes no memory.
     if np.isnan(scores.min()):
         raise ValueError("a score is not a number, so that it has no rank")
@@ -122,7 +122,7 @@ def _replicates(
     return np.divide(ahead_pairs, pairs, out=np.full_like(pairs, np.nan), where=pairs > 0)
 
 
-def _edges(maps: Scores, masks: Labels) -> Scores:
+def _edges(maps: ScoreArray, masks: Labels) -> ScoreArray:
     """Return quantiles of each class, each with the next number after it, at most ``4 BINS``."""
     step = math.ceil(math.sqrt(maps.size / SAMPLE))
     sample, labels = maps[:, ::step, ::step], masks[:, ::step, ::step]
@@ -130,11 +130,11 @@ def _edges(maps: Scores, masks: Labels) -> Scores:
     return np.unique([quantiles, np.nextafter(quantiles, np.inf)])
 
 
-def _quantiles(scores: Scores) -> Scores:
+def _quantiles(scores: ScoreArray) -> ScoreArray:
     return np.sort(scores)[:: max(1, math.ceil(len(scores) / BINS))]
 
 
-def _histogram(scores: Scores, edges: Scores) -> Counts:
+def _histogram(scores: ScoreArray, edges: ScoreArray) -> Counts:
     # NumPy sorts by vector instructions, ten times as fast as it looks scores up among the edges.
     below = np.searchsorted(np.sort(scores), edges)
     return np.diff(below, prepend=0, append=len(scores))

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
-from reconpatch.recipe import FeatureSettings
+from reconpatch.settings import FeatureSettings
 
 
 def patch_features(maps: list[Tensor], settings: FeatureSettings) -> Tensor:

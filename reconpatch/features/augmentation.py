@@ -15,7 +15,7 @@ from PIL.ImageEnhance import Brightness, Contrast
 from PIL.ImageFilter import GaussianBlur
 from scipy.ndimage import affine_transform
 
-from reconpatch.recipe import AugmentationSettings
+from reconpatch.settings import AugmentationSettings
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,8 @@ import timm
 import torch
 from torch import Tensor, nn
 
-from reconpatch.errors import InputError
 from reconpatch.features.weights import Weights, find_weights
+from reconpatch.utils.errors import InputError
 
 # The paper's backbones carry torchvision's first ImageNet weights, as PatchCore used them; timm's
 # bare names would pick later ones.

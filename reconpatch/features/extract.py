@@ -14,15 +14,15 @@ from reconpatch.features.aggregation import patch_features
 from reconpatch.features.backbones import Backbone, load_backbone
 from reconpatch.features.images import image_batches, masks
 from reconpatch.features.store import FeatureStore, Split
-from reconpatch.files import whole, write_json
-from reconpatch.provenance import Stopwatch, provenance
-from reconpatch.recipe import FeatureSettings, PatchSettings
-from reconpatch.source_hash import fingerprint, source_hash
+from reconpatch.settings import ExtractionSettings, FeatureSettings
+from reconpatch.utils.files import atomic_write, write_json
+from reconpatch.utils.fingerprint import fingerprint, source_hash
+from reconpatch.utils.provenance import Stopwatch, provenance
 
 
 def extract(
     category: Category,
-    settings: PatchSettings,
+    settings: ExtractionSettings,
     folder: Path,
     *,
     weights_folder: Path,
@@ -50,12 +50,12 @@ def extract(
     with watch("backbone"):
         backbone = load_backbone(features.backbone, features.layers, weights_folder, device)
     category.write(folder / "category.json")
-    with watch("masks"), whole(folder / "masks.npy") as aside, aside.open("wb") as file:
+    with watch("masks"), atomic_write(folder / "masks.npy") as aside, aside.open("wb") as file:
         np.save(file, masks(category.test, features, augmentation=augmentation).numpy())
     splits: dict[Split, tuple[Sample, ...]] = {"train": category.train, "test": category.test}
     for split, samples in splits.items():
         images = [sample.image for sample in samples] if split in settings.splits else []
-        with watch(split), whole(folder / f"{split}.npy") as aside:
+        with watch(split), atomic_write(folder / f"{split}.npy") as aside:
             progress = tqdm(total=len(images), desc=f"{category.name} {split}", unit="image")
             with progress:
                 batches = image_batches(
@@ -73,7 +73,7 @@ def extract(
                 category.sha256, settings.key, backbone.weights.sha256, source_hash("features")
             ),
             "weights": {"source": backbone.weights.source, "sha256": backbone.weights.sha256},
-            **watch.story(),
+            **watch.record(),
             **provenance(device),
         },
     )

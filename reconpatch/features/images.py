@@ -14,7 +14,7 @@ from torchvision.transforms.functional import center_crop, pil_to_tensor, resize
 
 from reconpatch.datasets import Sample, open_image, open_mask
 from reconpatch.features.augmentation import apply, apply_to_mask, draw
-from reconpatch.recipe import AugmentationSettings, FeatureSettings
+from reconpatch.settings import AugmentationSettings, FeatureSettings
 
 T = TypeVar("T")
 

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from reconpatch.datasets import Category
-from reconpatch.files import read_json
+from reconpatch.utils.files import read_json
 
 Split = Literal["train", "test"]
 Patches = npt.NDArray[np.float32 | np.float16]
@@ -16,7 +16,7 @@ Patches = npt.NDArray[np.float32 | np.float16]
 
 @dataclass(frozen=True)
 class FeatureStore:
-    """The folder that ``extract`` fills: a NumPy file a split, the test masks, and their story."""
+    """The folder that ``extract`` fills: a NumPy file a split, the test masks, and their record."""
 
     folder: Path
 
@@ -36,7 +36,7 @@ class FeatureStore:
         return Category.read(self.folder / "category.json")
 
     @property
-    def story(self) -> dict[str, Any]:
+    def record(self) -> dict[str, Any]:
         """How the features were made: settings, weights, data hash, seconds, machine."""
-        story: dict[str, Any] = read_json(self.folder / "features.json")
-        return story
+        record: dict[str, Any] = read_json(self.folder / "features.json")
+        return record

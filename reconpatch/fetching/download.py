@@ -15,16 +15,16 @@ from pathlib import Path
 
 import filelock
 
-from reconpatch.errors import InputError
 from reconpatch.fetching.transfer import (
     BrokenError,
     Part,
-    Patience,
     RefusedError,
+    RetryPolicy,
     readable,
     too_small,
     transfer,
 )
+from reconpatch.utils.errors import InputError
 
 LONGEST_WAIT = 60.0
 
@@ -35,7 +35,7 @@ def download(
     target: Path,
     *,
     title: str,
-    patience: Patience | None = None,
+    policy: RetryPolicy | None = None,
 ) -> None:
     """Have the file at ``target``, from the first mirror that gives it whole.
 
@@ -47,7 +47,7 @@ def download(
         sha256: its hash, or the beginning of it.
         target: where the file goes; its folder is made if need be.
         title: what messages and the progress bar call it.
-        patience: how long to bear with slow and broken mirrors.
+        policy: how long to bear with slow and broken mirrors.
 
     Raises:
         InputError: no mirror gave the file, or the disk is too small; the message says what each
@@ -58,7 +58,7 @@ def download(
         if target.is_file() and hash_of(target).startswith(sha256):
             return
         try:
-            _from_any(mirrors, sha256, target, title, patience or Patience())
+            _from_any(mirrors, sha256, target, title, policy or RetryPolicy())
         except OSError as error:
             if error.errno not in (errno.ENOSPC, errno.EDQUOT):
                 raise
@@ -87,21 +87,21 @@ def hash_of(path: Path) -> str:
 
 
 def _from_any(
-    mirrors: Sequence[str], sha256: str, target: Path, title: str, patience: Patience
+    mirrors: Sequence[str], sha256: str, target: Path, title: str, policy: RetryPolicy
 ) -> None:
     part = Part(target)
     said: dict[str, str] = {}
     useless: set[str] = set()
     pause = 0.0
-    for turn in range(patience.rounds):
+    for turn in range(policy.rounds):
         if turn and len(useless) < len(mirrors):
-            time.sleep(max(pause, min(patience.backoff * 2 ** (turn - 1), LONGEST_WAIT)))
+            time.sleep(max(pause, min(policy.backoff * 2 ** (turn - 1), LONGEST_WAIT)))
             pause = 0.0
         for url in mirrors:
             if url in useless:
                 continue
             try:
-                transfer(url, part, title, patience)
+                transfer(url, part, title, policy)
                 _verify(part, sha256)
             except BrokenError as error:
                 said[url] = str(error)

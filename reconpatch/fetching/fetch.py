@@ -5,14 +5,14 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
-from reconpatch.errors import InputError
 from reconpatch.fetching.archive import Limits, unpack
 from reconpatch.fetching.catalogue import Dataset, check_licence
 from reconpatch.fetching.download import download, hash_of, locked
 from reconpatch.fetching.inventory import find_problems, is_absent
-from reconpatch.fetching.transfer import Patience
+from reconpatch.fetching.transfer import RetryPolicy
 from reconpatch.fetching.visa import bring_to_mvtec_layout
-from reconpatch.files import write_json
+from reconpatch.utils.errors import InputError
+from reconpatch.utils.files import write_json
 
 STAMP = "fetched.json"
 """The file in a data set's folder that says where it came from."""
@@ -21,7 +21,7 @@ WORKPLACE = ".fetching"
 
 
 def fetch(
-    dataset: Dataset, root: Path, *, accepted: bool, patience: Patience | None = None
+    dataset: Dataset, root: Path, *, accepted: bool, policy: RetryPolicy | None = None
 ) -> None:
     """Have the whole data set in ``root``.
 
@@ -33,7 +33,7 @@ def fetch(
         dataset: which.
         root: the folder that holds, or will hold, its categories.
         accepted: whether its licence is accepted; only a download asks for it.
-        patience: how long to bear with mirrors.
+        policy: how long to bear with mirrors.
 
     Raises:
         InputError: the licence is not accepted, no mirror gave the archive, the archive is damaged
@@ -46,13 +46,13 @@ def fetch(
         with locked(workplace / root.name):
             # Another process may have brought it meanwhile.
             if is_absent(root):
-                _bring(dataset, root, workplace, accepted, patience)
+                _bring(dataset, root, workplace, accepted, policy)
                 return
     _check(dataset, root, root)
 
 
 def _bring(
-    dataset: Dataset, root: Path, workplace: Path, accepted: bool, patience: Patience | None
+    dataset: Dataset, root: Path, workplace: Path, accepted: bool, policy: RetryPolicy | None
 ) -> None:
     archive = root.parent / dataset.archive
     if archive.is_file():
@@ -64,7 +64,11 @@ def _bring(
     download_to = workplace / dataset.archive
     try:
         download(
-            dataset.mirrors, dataset.sha256, download_to, title=dataset.title, patience=patience
+            dataset.mirrors,
+            dataset.sha256,
+            download_to,
+            title=dataset.title,
+            policy=policy,
         )
     except InputError as error:
         raise InputError(

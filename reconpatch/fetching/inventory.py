@@ -9,8 +9,8 @@ from PIL import Image
 from tqdm import tqdm
 
 from reconpatch.datasets.images import UNREADABLE, damaged, list_images
-from reconpatch.errors import InputError
 from reconpatch.fetching.catalogue import Dataset, Folder
+from reconpatch.utils.errors import InputError
 
 
 def is_absent(root: Path) -> bool:

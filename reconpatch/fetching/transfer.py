@@ -14,8 +14,8 @@ from requests import Response
 from requests.exceptions import InvalidSchema, InvalidURL, MissingSchema
 from tqdm import tqdm
 
-from reconpatch.errors import InputError
-from reconpatch.files import read_json, write_json
+from reconpatch.utils.errors import InputError
+from reconpatch.utils.files import read_json, write_json
 
 CHUNK = 1 << 16
 RESERVE = 64 << 20
@@ -23,7 +23,7 @@ RESERVE = 64 << 20
 
 
 @dataclass(frozen=True)
-class Patience:
+class RetryPolicy:
     """How long a download bears with its mirrors.
 
     Attributes:
@@ -79,14 +79,14 @@ class Part:
         self.note.unlink(missing_ok=True)
 
 
-def transfer(url: str, part: Part, title: str, patience: Patience) -> None:
+def transfer(url: str, part: Part, title: str, policy: RetryPolicy) -> None:
     """Bring the part to its full length, going on from what is there where the server agrees.
 
     Args:
         url: the mirror's address of the file.
         part: what came before, from this mirror or another.
         title: what the progress bar calls it.
-        patience: how long to bear with it.
+        policy: how long to bear with it.
 
     Raises:
         BrokenError: it ended early or sent nonsense; what came is kept where it can be used.
@@ -103,7 +103,7 @@ def transfer(url: str, part: Part, title: str, patience: Patience) -> None:
             headers["If-Range"] = version["validator"]
     try:
         with requests.get(
-            url, headers=headers, stream=True, timeout=(patience.connect, patience.read)
+            url, headers=headers, stream=True, timeout=(policy.connect, policy.read)
         ) as response:
             if done and response.status_code == 416:
                 # Nothing is left to send: what came may be all of it.
@@ -123,7 +123,7 @@ def transfer(url: str, part: Part, title: str, patience: Patience) -> None:
                 part.discard()
                 note = {"url": url, "length": total, "validator": _validator(response)}
                 write_json(part.note, {**note, "in_one_go": True})
-            _receive(response, part, total, title, patience)
+            _receive(response, part, total, title, policy)
     except requests.TooManyRedirects:
         raise RefusedError("redirects too often") from None
     except (MissingSchema, InvalidSchema, InvalidURL) as error:
@@ -188,7 +188,7 @@ def too_small(title: str, folder: Path, needed: str) -> InputError:
 
 
 def _receive(
-    response: Response, part: Part, total: int | None, title: str, patience: Patience
+    response: Response, part: Part, total: int | None, title: str, policy: RetryPolicy
 ) -> None:
     """Append the body to the part, as it comes."""
     done = part.size
@@ -215,8 +215,8 @@ def _receive(
             bar.update(len(chunk))
             if shutil.disk_usage(part.path.parent).free < RESERVE // 2:
                 raise too_small(title, part.path.parent, "more")
-            if (elapsed := time.monotonic() - since) > patience.read:
-                if done - before < patience.slowest * elapsed:
+            if (elapsed := time.monotonic() - since) > policy.read:
+                if done - before < policy.slowest * elapsed:
                     rate = readable((done - before) / elapsed)
                     raise BrokenError(f"is too slow to wait for ({rate} a second)")
                 since, before = time.monotonic(), done

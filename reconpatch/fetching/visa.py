@@ -8,7 +8,7 @@ Segmentation", ECCV 2022: the one-class split).
 import csv
 from pathlib import Path
 
-from reconpatch.errors import InputError
+from reconpatch.utils.errors import InputError
 
 
 def bring_to_mvtec_layout(folder: Path) -> None:

@@ -6,7 +6,7 @@ from contextlib import redirect_stderr
 from functools import partial
 from typing import TypeVar
 
-from reconpatch.provenance import Stopwatch
+from reconpatch.utils.provenance import Stopwatch
 
 T = TypeVar("T")
 

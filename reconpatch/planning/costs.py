@@ -27,7 +27,6 @@ from PIL import Image
 
 from reconpatch.datasets import GOOD, Sample, inspect_category
 from reconpatch.datasets.demo import CATEGORIES, SIZE, render
-from reconpatch.evaluation.embedding import embed
 from reconpatch.features import patch_features
 from reconpatch.features.images import image_batches
 from reconpatch.planning.clock import timed, unit_seconds
@@ -35,12 +34,13 @@ from reconpatch.planning.recipe_costs import recipe_costs, refinement_costs, vec
 from reconpatch.planning.units import Costs
 from reconpatch.planning.untrained import untrained_backbone
 from reconpatch.planning.workload import Patches, Workload
-from reconpatch.recipe import (
+from reconpatch.reporting.draw import EMBEDDED
+from reconpatch.reporting.embedding import embed
+from reconpatch.settings import (
+    ExtractionSettings,
     FeatureSettings,
-    PatchSettings,
 )
-from reconpatch.reporting.figure import EMBEDDED
-from reconpatch.suite import SuiteDataset
+from reconpatch.suites import SuiteDataset
 
 PHOTOGRAPH = 900
 """Width and height, in pixels, of the picture that stands for photographs that are not here."""
@@ -63,9 +63,9 @@ def measure(
     say("the start of a job")
     light_start, _ = _start("import reconpatch.datasets")
     start, peak = _start(
-        "import reconpatch.batch; from reconpatch.torch_setup import set_up_torch; "
+        "import reconpatch.runs.batch; from reconpatch.utils.devices import set_up_torch; "
         f"set_up_torch({str(device)!r}, {threads}); "
-        "from reconpatch.provenance import Stopwatch; print(Stopwatch().story()['peak_mib'])"
+        "from reconpatch.utils.provenance import Stopwatch; print(Stopwatch().record()['peak_mib'])"
     )
     reporting_start, _ = _start("import reconpatch.reporting")
     umap_start = embedding = 0.0
@@ -181,7 +181,7 @@ def _inspection(pictures: Sequence[Path]) -> float:
     return unit_seconds(inspect) / 3
 
 
-def _decoding(pictures: Sequence[Path], settings: PatchSettings) -> float:
+def _decoding(pictures: Sequence[Path], settings: ExtractionSettings) -> float:
     """Seconds of decoding, resizing and, where asked for, changing an image in one thread."""
 
     def decode(count: int) -> None:

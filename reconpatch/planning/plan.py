@@ -15,8 +15,8 @@ from reconpatch.planning.costs import measure
 from reconpatch.planning.space import feature_bytes, kept_bytes, peak_memory
 from reconpatch.planning.units import Costs, RecipeCosts
 from reconpatch.planning.workload import RefinementWork, Workload, count_work
-from reconpatch.provenance import device_name
-from reconpatch.suite import Suite
+from reconpatch.suites import Suite
+from reconpatch.utils.provenance import device_name
 
 ORIGINS = {
     "inspected": "as inspected",

@@ -22,14 +22,14 @@ from reconpatch.evaluation import evaluate
 from reconpatch.planning.clock import timed, unit_seconds
 from reconpatch.planning.units import Line, RecipeCosts
 from reconpatch.planning.workload import Patches
-from reconpatch.recipe import (
+from reconpatch.refinement import Pool, RefinementNetwork, refine, train_refinement
+from reconpatch.representation import train
+from reconpatch.settings import (
     DetectionSettings,
     Recipe,
     RefinementSettings,
     RepresentationSettings,
 )
-from reconpatch.refinement import Pool, RefinementNetwork, refine, train_refinement
-from reconpatch.representation import train
 
 MAPS = 16
 """The maps that are timed together."""

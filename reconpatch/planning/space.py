@@ -8,7 +8,7 @@ import numpy as np
 from reconpatch.detection.coreset import coreset_memory
 from reconpatch.evaluation.evaluate import REPLICATES
 from reconpatch.planning.workload import Extraction, Images, RunWork, Workload
-from reconpatch.recipe import FeatureSettings
+from reconpatch.settings import FeatureSettings
 
 FLOAT, DOUBLE, INDEX = 4, 8, 8
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from reconpatch.recipe import FeatureSettings, PatchSettings, Recipe, RefinementSettings
+from reconpatch.settings import ExtractionSettings, FeatureSettings, Recipe, RefinementSettings
 
 
 class Line(NamedTuple):
@@ -80,6 +80,6 @@ class Costs:
     inspection: dict[str, float]
     building: dict[FeatureSettings, float]
     forward: dict[FeatureSettings, float]
-    images: dict[tuple[str, PatchSettings], float]
+    images: dict[tuple[str, ExtractionSettings], float]
     recipes: dict[Recipe, RecipeCosts]
     refinements: dict[tuple[RefinementSettings, int], tuple[float, float]]

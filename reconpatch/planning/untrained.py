@@ -6,7 +6,7 @@ import timm
 import torch
 
 from reconpatch.features import TIMM_NAMES, Backbone, Weights, map_indices
-from reconpatch.recipe import FeatureSettings
+from reconpatch.settings import FeatureSettings
 
 
 def untrained_backbone(settings: FeatureSettings, device: torch.device) -> Backbone:

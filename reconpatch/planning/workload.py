@@ -13,18 +13,17 @@ from reconpatch.datasets.demo.writer import DEFECTS, TEST_GOOD, TEST_PER_DEFECT,
 from reconpatch.datasets.images import list_images
 from reconpatch.detection import coreset_size
 from reconpatch.features import patch_features
-from reconpatch.grid import Batch, Run, batches, panels, runs_of, timed_runs
 from reconpatch.planning.untrained import untrained_backbone
-from reconpatch.recipe import (
+from reconpatch.runs.recipe_run import epochs_to_keep
+from reconpatch.settings import (
     Ensemble,
+    ExtractionSettings,
     FeatureSettings,
-    PatchSettings,
     Recipe,
     Refined,
     RefinementSettings,
 )
-from reconpatch.run import epochs_to_keep
-from reconpatch.suite import Suite
+from reconpatch.suites import Batch, Run, Suite, batches, panels, runs_of, timed_runs
 
 EXAMPLES = 8
 PUBLISHED = {"mvtec": mvtec_ad, "btad": btad}
@@ -67,7 +66,7 @@ class Extraction(NamedTuple):
 
     dataset: str
     category: str
-    settings: PatchSettings
+    settings: ExtractionSettings
 
 
 @dataclass(frozen=True)
@@ -227,7 +226,7 @@ class Workload:
             for run in batch.runs:
                 if isinstance(run.recipe, Recipe):
                     recipe = run.recipe
-                    shared = (batch.id, recipe.train_patches, recipe.representation, run.seed)
+                    shared = (batch.id, recipe.train_extraction, recipe.representation, run.seed)
                     work = self.work(run)
                     largest[shared] = max(
                         work, largest.get(shared, work), key=lambda work: work.bank
@@ -273,7 +272,7 @@ class Workload:
             dict.fromkeys(
                 Extraction(batch.dataset, batch.category, settings)
                 for batch in self.batches
-                for settings in batch.patches
+                for settings in batch.extractions
             )
         )
 
@@ -281,7 +280,7 @@ class Workload:
     def drawn_from(self) -> frozenset[Extraction]:
         """The patch features that figures read again, so that they stay until those are drawn."""
         return frozenset(
-            Extraction(run.dataset, run.category, run.recipe.train_patches)
+            Extraction(run.dataset, run.category, run.recipe.train_extraction)
             for name in self.figures
             if self.suite.experiments.figures[name].draws == "embedding"
             for run in runs_of(self.suite, name)
@@ -334,7 +333,7 @@ def count_work(suite: Suite, results: Path) -> Workload:
         )
         for dataset, name in dict.fromkeys((batch.dataset, batch.category) for batch in found)
     }
-    settings = dict.fromkeys(patches.features for batch in found for patches in batch.patches)
+    settings = dict.fromkeys(patches.features for batch in found for patches in batch.extractions)
     return Workload(suite, found, images, {each: patches_of(each) for each in settings})
 
 

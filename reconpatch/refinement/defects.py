@@ -11,10 +11,10 @@ import numpy as np
 import numpy.typing as npt
 from scipy.ndimage import gaussian_filter, label
 
-from reconpatch.errors import InputError
-from reconpatch.recipe import RefinementSettings
 from reconpatch.refinement.perlin import perlin_noise
 from reconpatch.refinement.textures import Textures
+from reconpatch.settings import RefinementSettings
+from reconpatch.utils.errors import InputError
 
 Image = npt.NDArray[np.uint8]
 Mask = npt.NDArray[np.bool_]

@@ -11,11 +11,11 @@ from torch import Tensor
 from tqdm import tqdm
 
 from reconpatch.detection import anomaly_maps
-from reconpatch.files import whole
-from reconpatch.recipe import DetectionSettings, RefinementSettings
 from reconpatch.refinement.defects import simulate
 from reconpatch.refinement.foreground import foreground
 from reconpatch.refinement.textures import Textures
+from reconpatch.settings import DetectionSettings, RefinementSettings
+from reconpatch.utils.files import atomic_write
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,10 @@ def write_pool(
         description: what the progress bar calls the work.
     """
     shape = (count, settings.pool + 1, size, size)
-    with whole(folder / "images.npy") as image_file, whole(folder / "masks.npy") as mask_file:
+    with (
+        atomic_write(folder / "images.npy") as image_file,
+        atomic_write(folder / "masks.npy") as mask_file,
+    ):
         pixels = np.lib.format.open_memmap(image_file, "w+", np.uint8, (*shape, 3))
         masks = np.lib.format.open_memmap(mask_file, "w+", np.bool_, shape)
         each = (image for batch in images for image in batch)

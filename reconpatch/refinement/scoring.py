@@ -10,7 +10,7 @@ from tqdm import tqdm
 
 from reconpatch.detection import MemoryBank, score
 from reconpatch.features import Backbone, patch_features
-from reconpatch.recipe import DetectionSettings, FeatureSettings
+from reconpatch.settings import DetectionSettings, FeatureSettings
 
 IMAGES = 16
 """About how many images go through the backbone at a time."""

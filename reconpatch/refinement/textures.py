@@ -10,7 +10,7 @@ from skimage import data
 
 from reconpatch.datasets import open_image
 from reconpatch.datasets.images import list_images
-from reconpatch.errors import InputError
+from reconpatch.utils.errors import InputError
 
 PACKAGED = (data.brick, data.grass, data.gravel)
 """The textures among the images that scikit-image's package itself carries."""

@@ -8,12 +8,12 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from reconpatch.errors import InputError
-from reconpatch.files import whole
-from reconpatch.recipe import RefinementSettings
 from reconpatch.refinement.losses import focal_loss, l1_loss
 from reconpatch.refinement.network import RefinementNetwork
 from reconpatch.refinement.pool import Pool
+from reconpatch.settings import RefinementSettings
+from reconpatch.utils.errors import InputError
+from reconpatch.utils.files import atomic_write
 
 DELAY = 10
 """Seconds after which a training shows its progress."""
@@ -82,7 +82,7 @@ def train_refinement(
                 "network": network.state_dict(),
                 "optimizer": optimizer.state_dict(),
             }
-            with whole(checkpoint) as aside:
+            with atomic_write(checkpoint) as aside:
                 torch.save(state, aside)
             progress.set_postfix(loss=f"{loss:.4f}")
             progress.update()

@@ -1,7 +1,7 @@
 """What people read: tables beside the paper's, figures, and the report page."""
 
 from reconpatch.reporting.compare import compare, print_comparison
-from reconpatch.reporting.figure import write_figure
+from reconpatch.reporting.draw import write_figure
 from reconpatch.reporting.formats import latex, markdown, wide
 from reconpatch.reporting.preview import write_preview
 from reconpatch.reporting.report import write_report

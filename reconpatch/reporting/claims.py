@@ -14,14 +14,20 @@ import pandas as pd
 import yaml
 from pydantic import Field, TypeAdapter, ValidationError
 
-from reconpatch.errors import InputError
-from reconpatch.evaluation import Estimate, Kind, Verdict, estimate, judge, supported, together
-from reconpatch.experiments import Metric, title
-from reconpatch.grid import Cell, cells
 from reconpatch.reporting.formats import NOT_MEASURED
-from reconpatch.reporting.table import Figures, Results, figures, seeds_of
+from reconpatch.reporting.table import CellValues, Results, cell_values, seeds_of
+from reconpatch.reporting.verdicts import (
+    Comparison,
+    Estimate,
+    Verdict,
+    estimate,
+    judge,
+    supported,
+    together,
+)
 from reconpatch.settings import Settings, readable
-from reconpatch.suite import Suite
+from reconpatch.suites import Cell, Metric, Suite, cells, title
+from reconpatch.utils.errors import InputError
 
 
 class Other(Settings):
@@ -47,7 +53,7 @@ class Check(Settings):
         relative: whether ``by`` and the difference are shares of the other figure.
     """
 
-    kind: Kind
+    kind: Comparison
     table: str
     row: str
     column: str
@@ -155,7 +161,7 @@ def judge_claims(
     return judged
 
 
-Place = tuple[str, str, str]
+CellName = tuple[str, str, str]
 """Table, row and column, as the paper calls them."""
 
 
@@ -167,7 +173,7 @@ def _evidence(
     published: dict[str, pd.DataFrame],
 ) -> Iterator[Evidence]:
     """Yield what a check finds: a comparison with each other figure, measured and as printed."""
-    first: Place = (check.table, check.row, check.column)
+    first: CellName = (check.table, check.row, check.column)
     printed = {
         (name, row, column): float(value)
         for name, table in published.items()
@@ -206,23 +212,23 @@ def _evidence(
         )
 
 
-def _others(check: Check, known: list[Place]) -> list[Place]:
+def _others(check: Check, known: list[CellName]) -> list[CellName]:
     """The figures that the first is compared with."""
-    first: Place = (check.table, check.row, check.column)
+    first: CellName = (check.table, check.row, check.column)
     if isinstance(check.than, Other):
         than = check.than
         return [(than.table or check.table, than.row or check.row, than.column or check.column)]
     kept, moving = (1, 2) if check.than == "other columns" else (2, 1)
     beside = [p for p in known if p[0] == check.table and p[kept] == first[kept]]
     found = [place for place in dict.fromkeys(beside) if place[moving] != first[moving]]
-    nothing: Place = (check.table, *("others" if i == moving else first[i] for i in (1, 2)))  # type: ignore[assignment]
+    nothing: CellName = (check.table, *("others" if i == moving else first[i] for i in (1, 2)))  # type: ignore[assignment]
     return found or [nothing]
 
 
 def _compare(
     check: Check,
-    places: tuple[Place, Place],
-    measured: dict[Place, Cell],
+    places: tuple[CellName, CellName],
+    measured: dict[CellName, Cell],
     suite: Suite,
     results: Results,
 ) -> tuple[Verdict, Estimate | None, str | None]:
@@ -235,7 +241,7 @@ def _compare(
         cell = measured.get((table, row, column))
         if cell is None:
             return "not tested", None, f"the suite does not run {where}"
-        figure = figures(cell, seeds_of(suite, cell), results)
+        figure = cell_values(cell, seeds_of(suite, cell), results)
         if isinstance(figure, str):
             said = "not measured" if figure.startswith(NOT_MEASURED) else figure
             return "not tested", None, f"{where}: {said}"
@@ -244,7 +250,7 @@ def _compare(
     return judge(check.kind, difference, check.by), difference, None
 
 
-def _difference(first: Figures, other: Figures, *, relative: bool) -> Estimate:
+def _difference(first: CellValues, other: CellValues, *, relative: bool) -> Estimate:
     by_seed = first.by_seed - other.by_seed
     both = first.replicates.size and other.replicates.size
     replicates = first.replicates - other.replicates if both else np.array([])
@@ -254,7 +260,7 @@ def _difference(first: Figures, other: Figures, *, relative: bool) -> Estimate:
     return estimate(by_seed, replicates)
 
 
-def _in_words(first: Place, other: Place, measured: dict[Place, Cell]) -> str:
+def _in_words(first: CellName, other: CellName, measured: dict[CellName, Cell]) -> str:
     """The two figures by what tells them apart, as the suite's tables call it."""
     shown = []
     for place in (first, other):

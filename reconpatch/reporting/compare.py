@@ -10,11 +10,11 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
-from reconpatch.errors import InputError
 from reconpatch.evaluation import interval
-from reconpatch.experiments import title
-from reconpatch.files import read_json
 from reconpatch.reporting.formats import METRICS, MISSING, read_table
+from reconpatch.suites import title
+from reconpatch.utils.errors import InputError
+from reconpatch.utils.files import read_json
 
 COLUMNS = ["where", "metric", "first", "second", "moved", "beyond"]
 COMPARED = ("image_auroc", "pixel_auroc")
@@ -94,14 +94,14 @@ def _measured(folder: Path) -> dict[Place, Found]:
     """The figures of all runs in a folder of results."""
     found: dict[Place, Found] = {}
     for path in sorted((folder / "runs").glob("*/*/*/*/metrics.json")):
-        story = read_json(path)
+        record = read_json(path)
         run = path.parent.relative_to(folder / "runs").as_posix()
         with np.load(path.with_name("replicates.npz")) as archive:
             replicates = {name: 100 * archive[name] for name in COMPARED if name in archive}
-        features = story["steps"].get("features", {})
+        features = record["steps"].get("features", {})
         for metric, resampled in replicates.items():
-            found[f"{run} ({story['method']})", metric] = {
-                "value": 100 * story["metrics"][metric],
+            found[f"{run} ({record['method']})", metric] = {
+                "value": 100 * record["metrics"][metric],
                 "ends": interval(resampled),
                 "replicates": resampled,
                 "images": features.get("data_sha256"),

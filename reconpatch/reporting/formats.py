@@ -6,8 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from reconpatch.experiments import Metric
-from reconpatch.grid import AVERAGE
+from reconpatch.suites import AVERAGE, Metric
 
 MISSING = "–"
 NOT_MEASURED = "not measured: "
@@ -78,15 +77,15 @@ def row_name(row: str) -> str:
 
 
 def _cell(cell: pd.DataFrame) -> str:
-    figures = [_figure(row) for row in cell.to_dict("records")]
-    measured = "" if cell["reason"].eq(NOT_RUN).all() else ", ".join(figures)
+    values = [_value(row) for row in cell.to_dict("records")]
+    measured = "" if cell["reason"].eq(NOT_RUN).all() else ", ".join(values)
     papers = [MISSING if pd.isna(value) else str(value) for value in cell["paper"]]
     if cell["paper"].notna().any():
         measured = f"{measured} [{', '.join(papers)}]".strip()
     return measured or MISSING
 
 
-def _figure(record: dict[Any, Any]) -> str:
+def _value(record: dict[Any, Any]) -> str:
     if pd.isna(record["measured"]):
         return MISSING
     spread = "" if pd.isna(record["std"]) else f" ± {record['std']:.2f}"

@@ -7,10 +7,10 @@ import torch
 
 from reconpatch.datasets import Category
 from reconpatch.features import image_batches
-from reconpatch.files import whole
-from reconpatch.recipe import FeatureSettings, RefinementSettings
 from reconpatch.refinement import Textures, foreground, simulate
-from reconpatch.reporting.figures import defects
+from reconpatch.reporting.drawings import defects
+from reconpatch.settings import FeatureSettings, RefinementSettings
+from reconpatch.utils.files import atomic_write
 
 
 def write_preview(
@@ -53,5 +53,5 @@ def write_preview(
         ]
         for kind in ("structure", "texture")
     }
-    with whole(path) as aside:
+    with atomic_write(path) as aside:
         defects.draw(normal, simulated).savefig(aside, format="png", dpi=200)

@@ -4,14 +4,12 @@ from pathlib import Path
 
 import pandas as pd
 
-from reconpatch.experiments import title
-from reconpatch.files import whole
-from reconpatch.grid import batches
 from reconpatch.reporting.claims import judge_claims, load_claims
 from reconpatch.reporting.formats import NOT_MEASURED, NOT_RUN, PAIR, latex, markdown, wide
-from reconpatch.reporting.page import page
+from reconpatch.reporting.page.page import page
 from reconpatch.reporting.table import UNPUBLISHED, Results, table
-from reconpatch.suite import Suite
+from reconpatch.suites import Suite, batches, title
+from reconpatch.utils.files import atomic_write
 
 
 def write_report(suite: Suite, results: Path, config: Path, docs: Path, folder: Path) -> None:
@@ -42,20 +40,20 @@ def write_report(suite: Suite, results: Path, config: Path, docs: Path, folder: 
         texts[f"tables/{name}.tex"] = latex(wide(tidy), caption, f"tab:{name}")
         tables[name] = (tidy, reasons(tidy))
     runs = [run for batch in batches(suite) for run in batch.runs]
-    stories = [(run, story) for run in runs if (story := read.story(run, "metrics.json"))]
+    records = [(run, record) for run in runs if (record := read.record(run, "metrics.json"))]
     texts["report.html"] = page(
         suite,
         tables,
         texts,
         judge_claims(load_claims(config / "claims.yaml"), suite, read, published),
-        stories,
-        len(runs) - len(stories),
+        records,
+        len(runs) - len(records),
         results,
         folder / "figures",
         docs / "ambiguities.md",
     )
     for name, text in texts.items():
-        with whole(folder / name) as aside:
+        with atomic_write(folder / name) as aside:
             aside.write_text(text)
 
 

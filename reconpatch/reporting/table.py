@@ -12,11 +12,10 @@ import numpy.typing as npt
 import pandas as pd
 
 from reconpatch.evaluation import REPLICATES, interval
-from reconpatch.files import read_json
-from reconpatch.grid import Cell, Run, cells
-from reconpatch.recipe import AnyRecipe
 from reconpatch.reporting.formats import NOT_MEASURED, NOT_RUN
-from reconpatch.suite import Place, Suite
+from reconpatch.settings import AnyRecipe
+from reconpatch.suites import Cell, Place, Run, Suite, cells
+from reconpatch.utils.files import read_json
 
 COLUMNS = ["row", "column", "metric", "paper", "measured", "run", "std", "low", "high", "reason"]
 """The columns of every tidy table. AUROC is in percent, time in milliseconds."""
@@ -33,10 +32,10 @@ class Results:
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        self.story = cache(self._story)
+        self.record = cache(self._read_record)
         self.replicates = cache(self._replicates)
 
-    def _story(self, run: Run, name: str) -> dict[str, Any] | None:
+    def _read_record(self, run: Run, name: str) -> dict[str, Any] | None:
         """A JSON file of a run's; None where it is not there."""
         path = self.root / run.id / name
         return read_json(path) if path.is_file() else None
@@ -101,7 +100,7 @@ def _mean_ranks(suite: Suite, asked: list[Cell], results: Results) -> list[dict[
         ranked: dict[tuple[str, int], dict[str, float]] = {}
         runs: dict[str, list[str]] = {}
         for cell in asked:
-            if cell.metric != metric or len(cell.places) != 1 or cell.less or not cell.recipe:
+            if cell.metric != metric or len(cell.places) != 1 or cell.minus or not cell.recipe:
                 continue
             (place,) = cell.places
             for seed in suite.seeds:
@@ -126,7 +125,7 @@ def _mean_ranks(suite: Suite, asked: list[Cell], results: Results) -> list[dict[
 
 
 @dataclass(frozen=True)
-class Figures:
+class CellValues:
     """A cell's figures.
 
     Attributes:
@@ -142,19 +141,19 @@ def runs_behind(cell: Cell, seeds: Iterable[int]) -> list[Run]:
     """Return the runs that a cell rests on, those of what is subtracted last."""
     return [
         Run(place.dataset, place.category, side, seed)
-        for side in (cell.recipe, cell.less)
+        for side in (cell.recipe, cell.minus)
         if side
         for place in cell.places
         for seed in seeds
     ]
 
 
-def figures(cell: Cell, seeds: tuple[int, ...], results: Results) -> Figures | str:
+def cell_values(cell: Cell, seeds: tuple[int, ...], results: Results) -> CellValues | str:
     """Return a cell's figures, or the reason why there are none."""
     if cell.recipe is None:
         assert cell.reason
         return cell.reason
-    sides = [side for side in (cell.recipe, cell.less) if side]
+    sides = [side for side in (cell.recipe, cell.minus) if side]
     measured: list[Floats] = []
     replicates: list[Floats] = []
     reasons = []
@@ -166,11 +165,11 @@ def figures(cell: Cell, seeds: tuple[int, ...], results: Results) -> Figures | s
             reasons.append(f"{place.name}: {missing[0]}")
             continue
         values, resampled = zip(*(f for f in found if not isinstance(f, str)), strict=True)
-        measured.append(values[0] - values[1] if cell.less else values[0])
-        replicates.append(resampled[0] - resampled[1] if cell.less else resampled[0])
+        measured.append(values[0] - values[1] if cell.minus else values[0])
+        replicates.append(resampled[0] - resampled[1] if cell.minus else resampled[0])
     if not measured:
         return "; ".join(reasons)
-    return Figures(np.mean(measured, axis=0), np.mean(replicates, axis=0))
+    return CellValues(np.mean(measured, axis=0), np.mean(replicates, axis=0))
 
 
 def seeds_of(suite: Suite, cell: Cell) -> tuple[int, ...]:
@@ -181,7 +180,7 @@ def seeds_of(suite: Suite, cell: Cell) -> tuple[int, ...]:
 def _record(cell: Cell, seeds: tuple[int, ...], results: Results) -> dict[str, Any]:
     """The cell's columns: its figures and the runs behind them, or why there are none."""
     run = " ".join(run.id for run in runs_behind(cell, seeds))
-    found = figures(cell, seeds, results)
+    found = cell_values(cell, seeds, results)
     if isinstance(found, str):
         return {"run": run, "reason": found}
     low, high = interval(found.replicates) if found.replicates.size else (None, None)
@@ -202,19 +201,19 @@ def _of_place(
     for seed in seeds:
         run = Run(place.dataset, place.category, side, seed)
         wanted = "inference.json" if cell.metric == "inference_ms" else "metrics.json"
-        story = results.story(run, wanted)
-        if story is None:
+        record = results.record(run, wanted)
+        if record is None:
             return f"{NOT_MEASURED}{run.id}"
         if cell.metric == "inference_ms":
-            values.append(np.mean(story["milliseconds"]))
-            replicates.append(_mean_replicates(story["milliseconds"], run))
+            values.append(np.mean(record["milliseconds"]))
+            replicates.append(_mean_replicates(record["milliseconds"], run))
             continue
-        if reason := story["reasons"].get(cell.metric):
+        if reason := record["reasons"].get(cell.metric):
             return str(reason)
-        if cell.metric not in story["metrics"]:
+        if cell.metric not in record["metrics"]:
             return f"{NOT_MEASURED}{run.id}, which has no {cell.metric}"
         unit = 100 if cell.metric in ("image_auroc", "pixel_auroc") else 1
-        values.append(unit * story["metrics"][cell.metric])
+        values.append(unit * record["metrics"][cell.metric])
         if (resampled := results.replicates(run).get(cell.metric)) is not None:
             replicates.append(unit * resampled)
     return np.array(values), np.mean(replicates, axis=0) if replicates else np.array([])

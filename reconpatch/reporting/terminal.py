@@ -10,10 +10,10 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from reconpatch.errors import InputError
-from reconpatch.experiments import parts
 from reconpatch.reporting.formats import LEGEND, read_table, wide
 from reconpatch.reporting.report import reasons
+from reconpatch.suites import parts
+from reconpatch.utils.errors import InputError
 
 Format = Literal["terminal", "csv", "markdown", "latex"]
 ENDINGS: dict[Format, str] = {"csv": "csv", "markdown": "md", "latex": "tex"}

@@ -10,9 +10,9 @@ import torch
 from scipy.linalg import eigh
 from torch import Tensor, nn
 
-from reconpatch.errors import InputError
-from reconpatch.recipe import LinearMapSettings
 from reconpatch.representation.similarity import nearest_neighbours, squared_distances
+from reconpatch.settings import LinearMapSettings
+from reconpatch.utils.errors import InputError
 
 ROWS = 16384
 SAMPLE = 4096

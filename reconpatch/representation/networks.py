@@ -7,9 +7,9 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from reconpatch.errors import InputError
-from reconpatch.files import whole
-from reconpatch.recipe import RepresentationSettings
+from reconpatch.settings import RepresentationSettings
+from reconpatch.utils.errors import InputError
+from reconpatch.utils.files import atomic_write
 
 
 class RepresentationNetwork(nn.Module):
@@ -59,7 +59,7 @@ def save_representation(network: nn.Module, path: Path) -> None:
         network: has ``f`` and perhaps ``g``.
         path: the file.
     """
-    with whole(path) as aside:
+    with atomic_write(path) as aside:
         save_file({name: t.contiguous() for name, t in network.state_dict().items()}, aside)
 
 

@@ -13,12 +13,12 @@ from torch import Tensor
 from torch.optim.lr_scheduler import CosineAnnealingLR
 from tqdm import tqdm
 
-from reconpatch.errors import InputError
-from reconpatch.recipe import LinearMapSettings, RepresentationSettings
 from reconpatch.representation.linear_maps import linear_map
 from reconpatch.representation.loss import relaxed_contrastive_loss
 from reconpatch.representation.networks import RepresentationNetwork, update_average
 from reconpatch.representation.similarity import label_spread, pseudo_labels
+from reconpatch.settings import LinearMapSettings, RepresentationSettings
+from reconpatch.utils.errors import InputError
 
 DELAY = 10
 """Seconds after which a training shows its progress; shorter ones would only fill the log."""

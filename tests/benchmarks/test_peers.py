@@ -12,8 +12,8 @@ from benchmarks.peers import (
 )
 from benchmarks.training import TOLERANCE, largest_difference
 from reconpatch.detection import greedy_coreset
-from reconpatch.recipe import RepresentationSettings
 from reconpatch.representation import pseudo_labels, relaxed_contrastive_loss
+from reconpatch.settings import RepresentationSettings
 
 
 @pytest.mark.parametrize("offset", [0.0, 30.0])

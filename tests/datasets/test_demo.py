@@ -8,7 +8,7 @@ from PIL import Image
 from reconpatch.datasets import Source, load_category, write_demo
 from reconpatch.datasets.demo import render
 from reconpatch.datasets.demo.writer import DEFECTS
-from reconpatch.errors import InputError
+from reconpatch.utils.errors import InputError
 
 SEED = 3
 

@@ -2,7 +2,7 @@ import pytest
 
 from reconpatch.datasets import Sample, open_image, read_elpv
 from reconpatch.datasets.elpv import CellType
-from reconpatch.errors import InputError
+from reconpatch.utils.errors import InputError
 
 pytest.importorskip("elpv_dataset", reason="elpv-dataset is not installed")
 

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from reconpatch.datasets import Category, open_image, open_mask, read_mvtec_layout
-from reconpatch.errors import InputError
+from reconpatch.utils.errors import InputError
 
 
 def read(folder: Path) -> Category:

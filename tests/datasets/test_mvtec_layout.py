@@ -13,7 +13,7 @@ from reconpatch.datasets import (
     mvtec_ad,
     read_mvtec_layout,
 )
-from reconpatch.errors import InputError
+from reconpatch.utils.errors import InputError
 
 
 def read(folder: Path) -> Category:

@@ -6,7 +6,7 @@ import pytest
 from pydantic import ValidationError
 
 from reconpatch.datasets import Source, load_category
-from reconpatch.errors import InputError
+from reconpatch.utils.errors import InputError
 
 
 @pytest.mark.parametrize(

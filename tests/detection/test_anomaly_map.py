@@ -5,7 +5,7 @@ import torch.nn.functional as F  # noqa: N812
 from scipy.ndimage import gaussian_filter
 
 from reconpatch.detection import anomaly_maps
-from reconpatch.recipe import DetectionSettings
+from reconpatch.settings import DetectionSettings
 
 
 @pytest.mark.parametrize("upsampling", ["bilinear", "nearest"])

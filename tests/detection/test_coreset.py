@@ -21,7 +21,7 @@ import sys
 import torch
 from benchmarks.measure import PeakMemory
 from reconpatch.detection import greedy_coreset
-from reconpatch.torch_setup import set_up_torch
+from reconpatch.utils.devices import set_up_torch
 
 set_up_torch("cpu", 2)
 greedy_coreset(torch.rand(99, 9), 50, 0)  # reads in the libraries' code

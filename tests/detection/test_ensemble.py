@@ -3,15 +3,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reconpatch.detection import (
-    EnsembleMember,
-    Scores,
-    anomaly_maps,
-    fuse,
-    modified_z_score,
-)
-from reconpatch.errors import InputError
-from reconpatch.recipe import DetectionSettings
+from reconpatch.detection import EnsembleMember, Scores, anomaly_maps, fuse, modified_z_score
+from reconpatch.settings import DetectionSettings
+from reconpatch.utils.errors import InputError
 from tests import naive
 
 VALUES = st.lists(st.integers(-1000, 1000).map(float), min_size=1, max_size=20)

@@ -3,7 +3,7 @@ import pytest
 
 from reconpatch.detection import anomaly_maps
 from reconpatch.evaluation import evaluate
-from reconpatch.recipe import DetectionSettings
+from reconpatch.settings import DetectionSettings
 
 IMAGE_SCORES = np.array([1.0, 2.0, 4.0, 3.0], dtype=np.float32)
 ANOMALOUS = np.array([False, False, True, True])

@@ -3,7 +3,7 @@ import torch
 from torch import Tensor
 
 from reconpatch.features import concatenate, patch_features, pool_as_patchcore
-from reconpatch.recipe import FeatureSettings
+from reconpatch.settings import FeatureSettings
 from tests import naive
 
 

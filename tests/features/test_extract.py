@@ -8,9 +8,9 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from reconpatch.datasets import Category, Sample
-from reconpatch.errors import InputError
 from reconpatch.features import FeatureStore, extract, load_backbone, patch_features
-from reconpatch.recipe import AugmentationSettings, FeatureSettings, PatchSettings
+from reconpatch.settings import AugmentationSettings, ExtractionSettings, FeatureSettings
+from reconpatch.utils.errors import InputError
 
 SETTINGS = FeatureSettings(backbone="test_resnet", resize=80, crop=64)
 
@@ -48,7 +48,7 @@ def extracted(
 ) -> FeatureStore:
     return extract(
         category,
-        PatchSettings(features=settings, augmentation=augmentation),
+        ExtractionSettings(features=settings, augmentation=augmentation),
         folder / "features",
         weights_folder=category.test[0].image.parent / "weights",
         device=torch.device("cpu"),
@@ -81,8 +81,8 @@ def test_a_store_tells_its_masks_images_settings_and_weights(
     assert not store.masks()[0].any()
     assert store.masks()[1].tolist() == [[True] * 32 + [False] * 32] * 64
     assert store.category == category
-    assert PatchSettings.model_validate(store.story["settings"]).features == SETTINGS
-    assert store.story["weights"]["source"] == f"folder {tmp_path / 'weights'}"
+    assert ExtractionSettings.model_validate(store.record["settings"]).features == SETTINGS
+    assert store.record["weights"]["source"] == f"folder {tmp_path / 'weights'}"
 
 
 def test_an_extraction_that_fails_leaves_no_complete_looking_folder(
@@ -120,7 +120,7 @@ def test_augmented_test_images_leave_the_training_images_alone(
     touched = extracted(category, tmp_path / "touched", augmentation=both)
     assert touched.patches("train").shape == plain.patches("train").shape
     assert not np.array_equal(touched.patches("train"), plain.patches("train"))
-    assert len({store.story["fingerprint"] for store in (plain, spared, touched)}) == 3
+    assert len({store.record["fingerprint"] for store in (plain, spared, touched)}) == 3
 
 
 def test_the_identity_augmentation_changes_no_feature_and_no_mask(

@@ -6,9 +6,9 @@ import torch
 from PIL import Image
 
 from reconpatch.datasets import Sample
-from reconpatch.errors import InputError
 from reconpatch.features.images import image_batches, masks
-from reconpatch.recipe import FeatureSettings
+from reconpatch.settings import FeatureSettings
+from reconpatch.utils.errors import InputError
 
 SMALL = FeatureSettings(resize=16, crop=8)
 

@@ -8,8 +8,8 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from reconpatch.errors import InputError
 from reconpatch.features import find_weights, load_backbone
+from reconpatch.utils.errors import InputError
 
 # Timm's own model for tests: random weights will do, and it is quick to build.
 TINY, TINY_TAGGED = "test_resnet", "test_resnet.r160_in1k"

@@ -8,11 +8,11 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from reconpatch.fetching.transfer import Patience
+from reconpatch.fetching.transfer import RetryPolicy
 
 Answer = Callable[["Handler"], None]
-HASTY = Patience(connect=1, read=0.4, slowest=20_000, rounds=3, backoff=0.02)
-"""So little patience that a test of a slow mirror is quick."""
+HASTY = RetryPolicy(connect=1, read=0.4, slowest=20_000, rounds=3, backoff=0.02)
+"""So little policy that a test of a slow mirror is quick."""
 # Real processes to be killed, each a fork of one that has the imports behind it.
 PROCESSES = multiprocessing.get_context("forkserver")
 PROCESSES.set_forkserver_preload(["__main__", "reconpatch.fetching.fetch"])

@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reconpatch.errors import InputError
 from reconpatch.fetching.archive import Limits, unpack
+from reconpatch.utils.errors import InputError
 
 LIMITS = Limits(size=1_000_000, entries=20)
 FILES = {

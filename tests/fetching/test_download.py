@@ -12,10 +12,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from reconpatch.errors import InputError
 from reconpatch.fetching import transfer as module
 from reconpatch.fetching.download import download
-from reconpatch.fetching.transfer import Patience
+from reconpatch.fetching.transfer import RetryPolicy
+from reconpatch.utils.errors import InputError
 from tests.fetching.conftest import HASTY, PROCESSES, Answer, Mirror, refuse, serve, web_page
 
 FILE = np.random.default_rng(0).bytes(300_000)
@@ -26,7 +26,7 @@ HALF = len(FILE) // 2
 
 def fetch(mirror: Mirror, target: Path, *answers: Answer, sha256: str = SHA) -> None:
     mirror.script, mirror.asked = list(answers), []
-    download([mirror.url], sha256, target, title="the file", patience=HASTY)
+    download([mirror.url], sha256, target, title="the file", policy=HASTY)
 
 
 def ranges(mirror: Mirror) -> list[str | None]:
@@ -145,7 +145,7 @@ def test_whatever_went_before_the_next_whole_answers_end_it(
     for answer in answers:
         mirror.script = [answer]
         try:
-            download([mirror.url], SHA, target, title="the file", patience=replace(HASTY, rounds=1))
+            download([mirror.url], SHA, target, title="the file", policy=replace(HASTY, rounds=1))
         except InputError:
             assert not target.exists()
         else:
@@ -158,7 +158,7 @@ def test_whatever_went_before_the_next_whole_answers_end_it(
 def test_a_silent_mirror_is_left_for_the_next(mirror: Mirror, target: Path) -> None:
     stop = threading.Event()
     mirror.script = [lambda handler: (stop.wait(5), None)[1], serve(FILE)]
-    download([mirror.url] * 2, SHA, target, title="the file", patience=HASTY)
+    download([mirror.url] * 2, SHA, target, title="the file", policy=HASTY)
     stop.set()
     assert target.read_bytes() == FILE
 
@@ -166,7 +166,7 @@ def test_a_silent_mirror_is_left_for_the_next(mirror: Mirror, target: Path) -> N
 def test_second_mirror_goes_on_where_the_first_broke_off(mirror: Mirror, target: Path) -> None:
     mirror.script = [serve(FILE, cut=HALF), serve(FILE, tag='"its own"')]
     second = mirror.url.replace("file.bin", "other.bin")
-    download([mirror.url, second], SHA, target, title="the file", patience=HASTY)
+    download([mirror.url, second], SHA, target, title="the file", policy=HASTY)
     assert target.read_bytes() == FILE
     assert ranges(mirror) == [None, f"bytes={HALF}-"]
     assert "If-Range" not in mirror.asked[1]
@@ -180,9 +180,9 @@ def test_nobody_is_asked_twice_who_has_not_got_it(mirror: Mirror, target: Path) 
 
 def test_addresses_that_lead_nowhere(target: Path) -> None:
     with pytest.raises(InputError, match="refused the connection"):
-        download(["http://127.0.0.1:9/x"], SHA, target, title="the file", patience=HASTY)
+        download(["http://127.0.0.1:9/x"], SHA, target, title="the file", policy=HASTY)
     with pytest.raises(InputError, match="is no address to fetch from"):
-        download(["mydrive.ch/x"], SHA, target, title="the file", patience=HASTY)
+        download(["mydrive.ch/x"], SHA, target, title="the file", policy=HASTY)
 
 
 def test_a_damaged_file_in_place_is_replaced(mirror: Mirror, target: Path) -> None:
@@ -230,7 +230,7 @@ def test_a_killed_download_ends_verified(mirror: Mirror, target: Path) -> None:
         process.join()
         assert not target.exists()
     assert any(ranges(mirror))
-    download([mirror.url], SHA, target, title="x", patience=Patience())
+    download([mirror.url], SHA, target, title="x", policy=RetryPolicy())
     assert target.read_bytes() == FILE
     assert visible(target) == ["file.bin"]
 

@@ -8,8 +8,8 @@ import pytest
 import timm
 import torch
 
-from reconpatch.errors import InputError
 from reconpatch.features import find_weights, load_backbone, weights
+from reconpatch.utils.errors import InputError
 from tests.fetching.conftest import Mirror, refuse, serve
 
 TINY, TAGGED = "test_resnet", "test_resnet.r160_in1k"

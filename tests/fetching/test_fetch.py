@@ -14,9 +14,9 @@ import yaml
 from PIL import Image
 
 from reconpatch.datasets import btad, mvtec_ad, read_mvtec_layout
-from reconpatch.errors import InputError
 from reconpatch.fetching.catalogue import Dataset, load_catalogue
 from reconpatch.fetching.fetch import fetch
+from reconpatch.utils.errors import InputError
 from tests.fetching.conftest import HASTY, PROCESSES, Mirror, refuse, serve
 from tests.fetching.test_archive import below
 
@@ -99,7 +99,7 @@ def placed(root: Path) -> dict[str, bytes]:
 
 
 def bring(dataset: Dataset, root: Path, *, accepted: bool = False) -> None:
-    fetch(dataset, root, accepted=accepted, patience=HASTY)
+    fetch(dataset, root, accepted=accepted, policy=HASTY)
 
 
 def test_official_figures_are_the_published_ones() -> None:

@@ -10,11 +10,9 @@ import pytest
 import torch
 from PIL import Image
 
-from reconpatch.batch import measure as measure_batch
 from reconpatch.datasets import Source, load_category
 from reconpatch.datasets.demo import render
 from reconpatch.detection.coreset import coreset_memory
-from reconpatch.errors import InputError
 from reconpatch.features import extract
 from reconpatch.planning import count_images, count_work, expected_seconds, measure
 from reconpatch.planning.costs import overlapped
@@ -22,9 +20,10 @@ from reconpatch.planning.plan import measured_parts
 from reconpatch.planning.space import feature_bytes, kept_bytes, peak_memory
 from reconpatch.planning.units import Costs, Line, RecipeCosts
 from reconpatch.planning.workload import RunWork, Workload
-from reconpatch.recipe import DetectionSettings, PoolingSettings
-from reconpatch.settings import Settings
-from reconpatch.suite import load_suite
+from reconpatch.runs.batch import measure as measure_batch
+from reconpatch.settings import DetectionSettings, PoolingSettings, Settings
+from reconpatch.suites import load_suite
+from reconpatch.utils.errors import InputError
 from tests.test_workflow import planned_jobs, snakemake
 
 ROOT = Path(__file__).parents[2]

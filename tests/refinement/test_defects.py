@@ -9,11 +9,11 @@ from PIL import Image
 from scipy.ndimage import binary_erosion
 
 from reconpatch.datasets.demo import render
-from reconpatch.errors import InputError
-from reconpatch.recipe import RefinementSettings
 from reconpatch.refinement import SHIPPED, find_textures, foreground, simulate
 from reconpatch.refinement.defects import permuted
 from reconpatch.refinement.perlin import perlin_noise
+from reconpatch.settings import RefinementSettings
+from reconpatch.utils.errors import InputError
 
 kinds = st.sampled_from(["structure", "texture"])
 categories = st.sampled_from(["washer", "weave"])

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 import torch
 
-from reconpatch.errors import InputError
 from reconpatch.evaluation import auroc
-from reconpatch.recipe import DetectionSettings, RefinementSettings
 from reconpatch.refinement import Pool, RefinementNetwork, refine, train_refinement
+from reconpatch.settings import DetectionSettings, RefinementSettings
+from reconpatch.utils.errors import InputError
 
 CPU = torch.device("cpu")
 ROOT = Path(__file__).parents[2]

@@ -7,14 +7,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from reconpatch.errors import InputError
-from reconpatch.files import write_json
-from reconpatch.grid import Run, cells
 from reconpatch.reporting import Results
 from reconpatch.reporting.claims import Claim, Judged, judge_claims, load_claims
-from reconpatch.reporting.shown_claims import shown_claims
+from reconpatch.reporting.page.claim_view import claim_views
 from reconpatch.reporting.table import runs_behind
-from reconpatch.suite import Suite, load_suite
+from reconpatch.suites import Run, Suite, cells, load_suite
+from reconpatch.utils.errors import InputError
+from reconpatch.utils.files import write_json
 
 CONFIG = Path(__file__).parents[2] / "config"
 CLAIMS = load_claims(CONFIG / "claims.yaml")
@@ -167,7 +166,7 @@ def test_a_value_that_the_suite_leaves_out_is_the_papers_alone(
 def test_evidence_is_drawn_to_one_scale_and_said_in_words(suite: Suite, tmp_path: Path) -> None:
     (claim,) = (claim for claim in CLAIMS if claim.name == "The same inference time")
     make_up(suite, claim, tmp_path, 0.1, 0.0)
-    (shown,) = shown_claims([judged(suite, claim, tmp_path)])
+    (shown,) = claim_views([judged(suite, claim, tmp_path)])
     (row,) = shown.rows
     assert (row.measured, row.interval, row.paper) == ("+10.00 %", "+10.00 to +10.00", "+0.53 %")
     assert row.x(0) == 100

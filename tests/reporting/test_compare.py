@@ -4,10 +4,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from reconpatch.errors import InputError
-from reconpatch.files import write_json
 from reconpatch.reporting import compare, print_comparison
 from reconpatch.reporting.table import COLUMNS
+from reconpatch.utils.errors import InputError
+from reconpatch.utils.files import write_json
 
 
 def report(folder: Path, figures: dict[str, tuple[float, float, float]], label: str) -> Path:
@@ -45,12 +45,12 @@ def test_reports_are_compared_figure_by_figure_under_other_models_names(
 
 
 def run(folder: Path, name: str, value: float, replicates: np.ndarray, images: str) -> None:
-    story = {
+    record = {
         "method": "PatchCore",
         "metrics": {"image_auroc": value, "pixel_auroc": None},
         "steps": {"features": {"data_sha256": images}},
     }
-    write_json(folder / "runs" / name / "metrics.json", story)
+    write_json(folder / "runs" / name / "metrics.json", record)
     np.savez(folder / "runs" / name / "replicates.npz", image_auroc=replicates)
 
 

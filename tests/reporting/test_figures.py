@@ -14,7 +14,7 @@ from matplotlib.text import Text
 from PIL import Image
 
 from reconpatch.refinement import Simulated
-from reconpatch.reporting.figures import (
+from reconpatch.reporting.drawings import (
     defects,
     diagnostics,
     embedding,
@@ -24,7 +24,7 @@ from reconpatch.reporting.figures import (
     refinement,
     sweep,
 )
-from reconpatch.reporting.figures.style import GREEN, ORANGE, save
+from reconpatch.reporting.drawings.style import GREEN, ORANGE, save
 from tests import naive
 
 RNG = np.random.default_rng(0)

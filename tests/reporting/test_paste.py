@@ -8,9 +8,9 @@ import pandas as pd
 import pytest
 from markdown_it import MarkdownIt
 
-from reconpatch.errors import InputError
 from reconpatch.reporting import latex, markdown, print_table, wide
 from reconpatch.reporting.table import COLUMNS
+from reconpatch.utils.errors import InputError
 
 LATEX = shutil.which("pdflatex")
 CELLS = [

@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 
 from reconpatch.cli import app
 from reconpatch.datasets.demo import render
-from reconpatch.errors import InputError
+from reconpatch.utils.errors import InputError
 
 CONFIG = Path(__file__).parents[2] / "config"
 

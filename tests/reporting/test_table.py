@@ -6,11 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from reconpatch.experiments import Experiments
-from reconpatch.files import write_json
-from reconpatch.grid import Run, runs_of, timed_runs
 from reconpatch.reporting import Results, latex, markdown, table, wide
-from reconpatch.suite import Suite
+from reconpatch.suites import Experiments, Run, Suite, runs_of, timed_runs
+from reconpatch.utils.files import write_json
 
 PUBLISHED = pd.DataFrame(
     [

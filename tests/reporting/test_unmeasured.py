@@ -5,7 +5,7 @@ import pytest
 
 from reconpatch.reporting import write_report
 from reconpatch.reporting.claims import load_claims
-from reconpatch.suite import load_suite
+from reconpatch.suites import load_suite
 
 ROOT = Path(__file__).parents[2]
 

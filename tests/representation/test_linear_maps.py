@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from reconpatch.errors import InputError
-from reconpatch.recipe import LinearMapSettings
 from reconpatch.representation import linear_map
+from reconpatch.settings import LinearMapSettings
+from reconpatch.utils.errors import InputError
 
 
 def correlated(count: int = 4000, seed: int = 0) -> np.ndarray:

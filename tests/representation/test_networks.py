@@ -5,14 +5,14 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from reconpatch.errors import InputError
-from reconpatch.recipe import RepresentationSettings
 from reconpatch.representation import (
     RepresentationNetwork,
     load_representation_layer,
     save_representation,
     update_average,
 )
+from reconpatch.settings import RepresentationSettings
+from reconpatch.utils.errors import InputError
 from tests import naive
 
 SETTINGS = RepresentationSettings(dimension=4, projection_dimension=3)

@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 from torch import Tensor
 
-from reconpatch.recipe import RepresentationSettings
 from reconpatch.representation import pseudo_labels
 from reconpatch.representation.similarity import (
     add_symmetric,
@@ -20,6 +19,7 @@ from reconpatch.representation.similarity import (
     shared_neighbours,
     squared_distances,
 )
+from reconpatch.settings import RepresentationSettings
 from tests import naive
 
 

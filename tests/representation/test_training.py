@@ -8,10 +8,10 @@ import pytest
 import torch
 from timm.optim import AdamP
 
-from reconpatch.errors import InputError
-from reconpatch.recipe import LinearMapSettings, RepresentationSettings
 from reconpatch.representation import RepresentationNetwork, linear_map, train
 from reconpatch.representation.training import epoch_order
+from reconpatch.settings import LinearMapSettings, RepresentationSettings
+from reconpatch.utils.errors import InputError
 from tests import naive
 
 CPU = torch.device("cpu")

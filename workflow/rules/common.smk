@@ -5,14 +5,20 @@ from shlex import quote
 
 from snakemake.exceptions import WorkflowError
 
-from reconpatch.errors import InputError
 from reconpatch.fetching.catalogue import load_catalogue
 from reconpatch.fetching.fetch import STAMP
-from reconpatch.experiments import title
-from reconpatch.gpu import has_gpu
-from reconpatch.grid import batches, panels, runs_of, summary, timed_runs
-from reconpatch.source_hash import source_hash
-from reconpatch.suite import load_suite
+from reconpatch.suites import (
+    batches,
+    load_suite,
+    panels,
+    runs_of,
+    summary,
+    timed_runs,
+    title,
+)
+from reconpatch.utils.errors import InputError
+from reconpatch.utils.fingerprint import source_hash
+from reconpatch.utils.gpu import has_gpu
 
 # The environment that runs Snakemake also runs the steps, whether it is activated or not. A prefix
 # replaces Snakemake's own, without which a step that fails before `| tee` would count as done.
@@ -59,7 +65,7 @@ except InputError as error:
 # Once a data set is there, it is none of the workflow's business where it came from.
 TO_FETCH = SUITE.to_fetch(CATALOGUE)
 SOURCES = {dataset.id: dataset.source for dataset in SUITE.datasets}
-PATCH_SETTINGS = {p.key: p for batch in BATCHES.values() for p in batch.patches}
+EXTRACTIONS = {e.key: e for batch in BATCHES.values() for e in batch.extractions}
 OWNERS = {run: batch.id for batch in BATCHES.values() for run in batch.runs}
 
 # Jobs that can use a GPU ask for one, so that two never share it. Where this machine has none, auto
@@ -68,7 +74,7 @@ ON_CPU = config["device"] == "cpu" or (config["device"] == "auto" and not has_gp
 GPUS = 0 if ON_CPU else 1
 
 # What simulated defects are filled with: of the suite's own data set, or wherever it may lie.
-TEXTURES = str(SUITE.also.get("dtd", config["textures_folder"]))
+TEXTURES = str(SUITE.extra_datasets.get("dtd", config["textures_folder"]))
 
 DATA = "results/data/{dataset}/{category}"
 PATCHES = "results/features/{dataset}/{category}/{patches}"
@@ -123,7 +129,7 @@ def batch_of(wildcards):
 
 def texture_inputs(batch):
     """What says that the textures are there, of a batch that simulates defects of them."""
-    root = SUITE.also.get("dtd")
+    root = SUITE.extra_datasets.get("dtd")
     if root is None or not batch.simulates_textures:
         return []
     stamp = root / STAMP
@@ -134,7 +140,7 @@ def batch_inputs(wildcards):
     """The patch features that a batch reads, and the batches that it goes on from."""
     batch = batch_of(wildcards)
     place = (batch.dataset, batch.category)
-    files = [file for p in batch.patches for file in stored(*place, p)]
+    files = [file for e in batch.extractions for file in stored(*place, e)]
     files += texture_inputs(batch)
     return files + [
         BATCH.format(
@@ -169,6 +175,6 @@ def figure_inputs(wildcards):
         file
         for run in runs
         if embeds
-        for file in stored(run.dataset, run.category, run.recipe.train_patches)
+        for file in stored(run.dataset, run.category, run.recipe.train_extraction)
     }
     return measured(runs) + sorted(features)

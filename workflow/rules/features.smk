@@ -7,7 +7,7 @@ rule extract:
         # Small, and figures go on wanting them.
         masks=f"{PATCHES}/masks.npy",
         category=f"{PATCHES}/category.json",
-        story=f"{PATCHES}/features.json",
+        record=f"{PATCHES}/features.json",
     log:
         "logs/{dataset}/{category}/extract-{patches}.log",
     conda:
@@ -16,11 +16,11 @@ rule extract:
     resources:
         gpu=GPUS,
     params:
-        patches=lambda wildcards: PATCH_SETTINGS[wildcards.patches].model_dump_json(),
+        patches=lambda wildcards: EXTRACTIONS[wildcards.patches].model_dump_json(),
         weights=config["weights_folder"],
         device=config["device"],
         code=source_hash("features"),
     shell:
         "reconpatch extract --category {input:q} --patches {params.patches:q} --weights {params.weights:q}"
-        ' --device {params.device} --threads {threads} --output "$(dirname {output.story:q})"'
+        ' --device {params.device} --threads {threads} --output "$(dirname {output.record:q})"'
         " 2>&1 | tee {log:q}"

@@ -11,7 +11,7 @@ from PIL import Image
 from reconpatch.datasets.category import GOOD, Kind
 from reconpatch.datasets.demo import washer, weave
 from reconpatch.datasets.demo.pictures import render
-from reconpatch.errors import InputError
+from reconpatch.utils.errors import InputError
 
 CATEGORIES: dict[str, Kind] = {"washer": "object", "weave": "texture"}
 DEFECTS = {"washer": washer.DEFECTS, "weave": weave.DEFECTS}

@@ -1,0 +1,245 @@
+"""The report page: one self-contained file."""
+
+from base64 import b64encode
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from PIL import Image
+
+from reconpatch.reporting.claims import Judged
+from reconpatch.reporting.drawings.style import DPI
+from reconpatch.reporting.formats import METRICS, NOT_RUN
+from reconpatch.reporting.page.ambiguities import document, swings
+from reconpatch.reporting.page.categories import MethodView, category_views, data_uri
+from reconpatch.reporting.page.claim_view import ClaimView, claim_views
+from reconpatch.reporting.page.provenance_summary import by_recipe, provenance_summary, steps
+from reconpatch.reporting.page.recipe_view import recipe_view
+from reconpatch.reporting.page.table_view import CellView, anchor, table_view
+from reconpatch.suites import AVERAGE, Run, Suite, title
+
+WIDTH, INCH = 1500, 130
+"""Pixels that a figure has at most, and those of the page that an inch of it takes."""
+
+HEADLINES = {"table5": "MVTec AD's place", "table7": "BTAD's place"}
+ELPV = (
+    "Photographs of solar cells: ELPV (Buerhop-Lutz et al. 2018; Deitsch et al. 2019, 2021), "
+    "CC BY-NC-SA 4.0."
+)
+Record = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Part:
+    """A section of the page."""
+
+    anchor: str
+    heading: str
+    template: str
+
+
+def page(
+    suite: Suite,
+    tables: Mapping[str, tuple[pd.DataFrame, list[str]]],
+    files: Mapping[str, str],
+    judged: Sequence[Judged],
+    records: Sequence[tuple[Run, Record]],
+    missing: int,
+    results: Path,
+    figures: Path,
+    ambiguities: Path,
+) -> str:
+    """Return the page's HTML.
+
+    Args:
+        suite: what was measured.
+        tables: for each table its tidy figures, and why some are missing.
+        files: the tables' files to paste, by their paths.
+        judged: the claims.
+        records: the measured runs, each with what its ``metrics.json`` tells.
+        missing: how many runs are not measured.
+        results: the folder of all results.
+        figures: the folder of the drawn figures.
+        ambiguities: the page that says what the paper leaves open.
+    """
+    environment = Environment(
+        loader=PackageLoader("reconpatch.reporting.page"),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=StrictUndefined,
+    )
+    claims = claim_views(judged)
+    sheets = [_sheet(suite, name, claims, files, *of) for name, of in tables.items()]
+    drawn = _drawings(suite, figures)
+    tidy = {name: of[0] for name, of in tables.items()}
+    found = steps(records)
+    swung = swings(suite, tidy)
+    tally = Counter(claim.verdict for claim in claims)
+    context = {
+        "suite": suite,
+        "tables": sheets,
+        "figures": drawn,
+        "not_drawn": [
+            title(name)
+            for name in suite.experiments.figures
+            if name not in {d["name"] for d in drawn}
+        ],
+        "claims": claims,
+        "tally": [
+            (said, tally[said]) for said in ("holds", "does not hold", "cannot tell", "not tested")
+        ],
+        "unsupported": [claim for claim in claims if claim.supported is False],
+        "headlines": _headlines(tidy),
+        "data": _data(suite),
+        "models": list(dict.fromkeys(model.label for model in suite.models.values())),
+        "attributions": [ELPV] * any(d.source.layout == "elpv" for d in suite.datasets),
+        "records": records,
+        "missing": missing,
+        "total_seconds": sum(step.total for step in found),
+        "steps": found,
+        "provenance": provenance_summary(records),
+        "recipes": [recipe_view(suite, recipe) for recipe in by_recipe(records)],
+        "categories": list(_categories(suite, results)),
+        "document": document(ambiguities),
+        "swings": swung,
+        "metrics": METRICS,
+        "swept": {swing.setting: swing.table for swing in swung},
+    }
+    return environment.get_template("page.html").render(**context, parts=_parts(context))
+
+
+def _parts(context: Mapping[str, Any]) -> list[Part]:
+    """The sections that have something to show, in order."""
+    topics = {entry["topic"] for entry in (*context["tables"], *context["figures"])}
+    parts = [
+        (True, "summary", "Summary"),
+        (context["claims"], "claims", "The paper's claims"),
+        (context["tables"], "tables", "Tables"),
+        (context["figures"] or context["not_drawn"], "figures", "Figures"),
+        (context["categories"], "categories", "Category by category"),
+        ("robustness" in topics, "robustness", "Robustness"),
+        ("ensembles" in topics, "ensembles", "Ensembles"),
+        ("refinement" in topics, "refinement", "Refinement"),
+        (context["swings"], "sensitivity", "Sensitivity"),
+        (context["steps"], "cost", "Time and memory"),
+        (True, "ambiguities", "What the paper leaves open"),
+        (True, "contradictions", "Where the paper contradicts itself"),
+        (context["records"], "provenance", "Provenance"),
+    ]
+    return [Part(name, heading, f"{name}.html") for there, name, heading in parts if there]
+
+
+def _sheet(
+    suite: Suite,
+    name: str,
+    claims: Sequence[ClaimView],
+    files: Mapping[str, str],
+    tidy: pd.DataFrame,
+    reasons: list[str],
+) -> dict[str, Any]:
+    experiment = suite.experiments.tables[name]
+    about = [c for c in claims if any(row.table == name for row in c.rows)]
+    return {
+        "name": name,
+        "title": title(name),
+        "caption": experiment.caption,
+        "topic": experiment.topic,
+        "of_categories": experiment.rows == "categories",
+        "view": table_view(tidy),
+        "reasons": reasons,
+        "files": [
+            (form, f"{name}.{ending}", _text_uri(files[f"tables/{name}.{ending}"]))
+            for form, ending in (("CSV", "csv"), ("Markdown", "md"), ("LaTeX", "tex"))
+        ],
+        "verdicts": [(c.claim.name, c.verdict, c.anchor) for c in about],
+    }
+
+
+def _text_uri(text: str) -> str:
+    return f"data:text/plain;charset=utf-8;base64,{b64encode(text.encode()).decode()}"
+
+
+def _drawings(suite: Suite, folder: Path) -> list[dict[str, Any]]:
+    found = []
+    for name, figure in suite.experiments.figures.items():
+        path = folder / f"{name}.png"
+        if not path.is_file():
+            continue
+        with Image.open(path) as picture:
+            small = picture.convert("RGB")
+        inches = small.width / DPI
+        small.thumbnail((WIDTH, 10 * WIDTH))
+        found.append(
+            {
+                "name": name,
+                "title": title(name),
+                "caption": figure.caption,
+                "topic": figure.topic,
+                "table": figure.table,
+                "source": data_uri(small),
+                "width": round(inches * INCH),
+                "height": round(inches * INCH * small.height / small.width),
+            }
+        )
+    return found
+
+
+def _headlines(tidy: Mapping[str, pd.DataFrame]) -> list[dict[str, Any]]:
+    """The averages of the tables that compare the methods category by category."""
+    tiles = []
+    for name, heading in HEADLINES.items():
+        if name not in tidy:
+            continue
+        table = tidy[name][tidy[name]["reason"] != NOT_RUN]
+        for metric in dict.fromkeys(table["metric"]):
+            of_metric = table[table["metric"] == metric]
+            for row in table_view(of_metric).rows:
+                if row.name != AVERAGE or not any(figure.measured for figure in row.cells):
+                    continue
+                columns = of_metric["column"].unique()
+                figures: list[tuple[str, CellView]] = [
+                    (str(column), figure) for column, figure in zip(columns, row.cells, strict=True)
+                ]
+                tiles.append(
+                    {"heading": f"Average {METRICS[metric].name}, {heading}", "figures": figures}
+                )
+    return tiles
+
+
+def _data(suite: Suite) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for stands_for in dict.fromkeys(dataset.stands_for for dataset in suite.datasets):
+        for place in suite.places(stands_for):
+            found.setdefault(stands_for, []).append(place.name.replace("_", " "))
+    return found
+
+
+def _categories(suite: Suite, results: Path) -> list[dict[str, Any]]:
+    found = []
+    for category in category_views(suite, results):
+        methods = category.methods
+        found.append(
+            {
+                **category.__dict__,
+                "methods": [
+                    {**method.__dict__, "anchor": anchor("run", method.run.id)}
+                    for method in methods
+                ],
+                "image_curves": [(m.name, m.image_curve, m.image_auroc) for m in methods],
+                "pixel_curves": _pixel_curves(methods),
+            }
+        )
+    return found
+
+
+def _pixel_curves(methods: Sequence[MethodView]) -> list[tuple[str, Any, float]]:
+    return [
+        (method.name, method.pixel_curve, method.pixel_auroc)
+        for method in methods
+        if method.pixel_auroc is not None
+    ]

@@ -1,0 +1,1 @@
+"""Runs on disk: what each step leaves, and what of it is current."""

@@ -1,0 +1,29 @@
+"""Every choice that decides a number, validated and hashed. No torch: the workflow reads these."""
+
+from reconpatch.settings.base import Settings, readable
+from reconpatch.settings.detection import DetectionSettings
+from reconpatch.settings.features import AugmentationSettings, ExtractionSettings, FeatureSettings
+from reconpatch.settings.recipe import AnyRecipe, Ensemble, Recipe, Refined
+from reconpatch.settings.refinement import RefinementSettings
+from reconpatch.settings.representation import (
+    LinearMapSettings,
+    PoolingSettings,
+    RepresentationSettings,
+)
+
+__all__ = [
+    "AnyRecipe",
+    "AugmentationSettings",
+    "DetectionSettings",
+    "Ensemble",
+    "ExtractionSettings",
+    "FeatureSettings",
+    "LinearMapSettings",
+    "PoolingSettings",
+    "Recipe",
+    "Refined",
+    "RefinementSettings",
+    "RepresentationSettings",
+    "Settings",
+    "readable",
+]

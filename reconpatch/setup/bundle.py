@@ -1,0 +1,121 @@
+"""Weights, data inventory and settings of a suite in one file, for a machine without a network."""
+
+import io
+import tarfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+from tqdm import tqdm
+
+from reconpatch.features import TIMM_NAMES, Weights, find_weights
+from reconpatch.fetching.catalogue import load_catalogue
+from reconpatch.fetching.download import hash_of
+from reconpatch.suites import Suite, backbones
+from reconpatch.utils.files import atomic_write
+
+MIB = 2**20
+README = """Suite {suite} of the ReConPatch benchmark, for a machine without a network
+
+1. There, in a checkout of the same version with its Python packages installed:
+     tar -xf {file}
+     sha256sum -c SHA256SUMS
+   It holds config/ (settings, suites, the data sets' inventory) and weights/.
+2. Data sets are not in it, as their licences stand:
+{datasets}
+3. reconpatch doctor --suite {suite} --data-root {data_root}
+4. snakemake --cores all --config suite={suite} data_root={data_root}
+
+{packages}"""
+
+
+def write_bundle(
+    suite: Suite, data_root: Path, config: Path, weights_folder: Path, output: Path
+) -> None:
+    """Pack what a suite needs besides data and packages, and print what it weighs.
+
+    The same content gives the same bytes. Weights that are not here are downloaded.
+
+    Args:
+        suite: which.
+        data_root: where its data sets lie.
+        config: the folder with suites, experiments and the catalogue.
+        weights_folder: where local weight files lie.
+        output: the tar file.
+
+    Raises:
+        InputError: weights are not here and cannot be downloaded.
+    """
+    files = {f"config/{path.relative_to(config)}": path for path in _files(config)}
+    packages = []
+    for name in backbones(suite):
+        weights = find_weights(name, TIMM_NAMES.get(name, name), weights_folder)
+        if weights.architecture:
+            packages.append(weights.source)
+        else:
+            files[f"weights/{_name(name, weights)}"] = weights.path
+    with atomic_write(output) as aside:
+        sums = "".join(f"{hash_of(path)}  {name}\n" for name, path in sorted(files.items()))
+        readme = README.format(
+            suite=suite.name,
+            data_root=data_root,
+            file=output.name,
+            datasets=_datasets(suite, config) or "     (it needs none)\n",
+            packages="".join(
+                f"The weights of {name} come with requirements.txt.\n" for name in packages
+            ),
+        )
+        total = sum(path.stat().st_size for path in files.values())
+        with (
+            tarfile.open(aside, "w") as archive,
+            tqdm(desc=output.name, total=total, unit="B", unit_scale=True) as bar,
+        ):
+            _add(archive, "BUNDLE.txt", io.BytesIO(readme.encode()), len(readme.encode()))
+            _add(archive, "SHA256SUMS", io.BytesIO(sums.encode()), len(sums.encode()))
+            for name, path in sorted(files.items()):
+                with path.open("rb") as file:
+                    _add(archive, name, file, path.stat().st_size)
+                bar.update(path.stat().st_size)
+    _print(files, output, readme)
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    return (path for path in sorted(folder.rglob("*")) if path.is_file())
+
+
+def _name(backbone: str, weights: Weights) -> str:
+    """A file name under which the other machine finds the weights."""
+    if weights.path.stem.startswith(backbone):
+        return weights.path.name
+    return f"{backbone}{weights.path.suffix}"
+
+
+def _add(archive: tarfile.TarFile, name: str, content: io.BufferedIOBase, size: int) -> None:
+    entry = tarfile.TarInfo(name)
+    entry.size = size
+    archive.addfile(entry, content)
+
+
+def _datasets(suite: Suite, config: Path) -> str:
+    catalogue = load_catalogue(config)
+    return "".join(
+        f"     {dataset.title}: {dataset.archive} into {root.parent}/, or unpacked into {root}/\n"
+        f"       SHA-256 {dataset.sha256}\n"
+        f"       {dataset.page} ({dataset.licence})\n"
+        for name, root in (suite.roots(catalogue) | suite.extra_datasets).items()
+        for dataset in [catalogue[name]]
+    )
+
+
+def _print(files: dict[str, Path], output: Path, readme: str) -> None:
+    console = Console(highlight=False, soft_wrap=True)
+    table = Table(box=None, pad_edge=False, show_header=False)
+    settings = sum(path.stat().st_size for name, path in files.items() if name.startswith("config"))
+    table.add_row("settings and inventory", f"{settings / MIB:.1f} MiB")
+    for name, path in files.items():
+        if name.startswith("weights/"):
+            table.add_row(name, f"{path.stat().st_size / MIB:.1f} MiB")
+    table.add_row(str(output), f"{output.stat().st_size / MIB:.1f} MiB", style="bold")
+    console.print(table)
+    console.print(f"\n{readme}", markup=False)

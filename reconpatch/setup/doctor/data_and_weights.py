@@ -1,0 +1,173 @@
+"""Data sets and weights: whole, partial or absent."""
+
+from importlib.util import find_spec
+from pathlib import Path
+
+from huggingface_hub import try_to_load_from_cache
+from timm import get_pretrained_cfg
+
+from reconpatch.datasets import Source, find_categories
+from reconpatch.features import TIMM_NAMES, weights_here
+from reconpatch.fetching.catalogue import Dataset
+from reconpatch.fetching.inventory import find_problems, is_absent
+from reconpatch.setup.doctor.checks import Check, State
+from reconpatch.suites import Suite, SuiteDataset, backbones
+from reconpatch.utils.errors import InputError
+
+PUT = "Put the category folders there, or have data_root name where they lie."
+
+
+def check_data_and_weights(
+    suite: Suite | None, catalogue: dict[str, Dataset], data_root: Path, weights_folder: Path
+) -> list[Check]:
+    """Return the checks of data sets and weights; every image of a known data set is read.
+
+    Args:
+        suite: whose they are; None for whatever of the catalogue lies here.
+        catalogue: the data sets that are known.
+        data_root: where they lie.
+        weights_folder: where local weight files lie.
+    """
+    if suite is None:
+        return [
+            _extra(dataset, data_root / dataset.name, "fetch it anew")
+            for dataset in catalogue.values()
+        ]
+    command = f"make data SUITE={suite.name}"
+    if data_root != Path("data"):
+        command += f" DATA={data_root}"
+    checks = [
+        _needed(catalogue[taken.source.dataset], taken, command)
+        if taken.source.dataset in suite.roots(catalogue)
+        else _own(taken)
+        for taken in suite.datasets
+    ]
+    checks += [
+        _absent(catalogue[name], root, command)
+        if is_absent(root)
+        else _present(catalogue[name], root, command, catalogue[name].categories)
+        for name, root in suite.extra_datasets.items()
+    ]
+    try:
+        return [*checks, _weights(backbones(suite), weights_folder, command)]
+    except InputError:
+        # Without categories there are no runs, and the data set's check has said so.
+        return checks
+
+
+def _needed(dataset: Dataset, taken: SuiteDataset, command: str) -> Check:
+    root = taken.source.root
+    assert root is not None  # Only such are in the catalogue.
+    if is_absent(root):
+        return _absent(dataset, root, command)
+    try:
+        return _present(dataset, root, command, _categories(taken))
+    except InputError as error:
+        return _not_there(dataset.title, root, error)
+
+
+def _absent(dataset: Dataset, root: Path, command: str) -> Check:
+    archive = root.parent / dataset.archive
+    if dataset.must_be_accepted and not archive.is_file():
+        command += f" ACCEPT={dataset.name}, which says that you accept its licence"
+        command += f" ({dataset.licence})"
+    return Check(
+        dataset.title,
+        f"nothing in {root}" + f", but {archive} to unpack" * archive.is_file(),
+        "absent",
+        (f"{root} is missing or empty.",),
+        f"{command}; or put its folders there, or {archive.name} beside it ({dataset.page}).",
+    )
+
+
+def _extra(dataset: Dataset, root: Path, command: str) -> Check:
+    if is_absent(root):
+        return Check(dataset.title, f"nothing in {root}; not needed", "-")
+    return _present(dataset, root, command, dataset.categories)
+
+
+def _present(dataset: Dataset, root: Path, command: str, categories: tuple[str, ...]) -> Check:
+    problems = tuple(find_problems(dataset, root, categories))
+    here = sum((root / name).is_dir() for name in dataset.categories)
+    return Check(
+        dataset.title,
+        f"{here} of {len(dataset.categories)} categories in {root}",
+        "partial" if problems else "whole",
+        problems,
+        f"put the published files in their place ({dataset.page}), or move {root} away and "
+        f"{command}.",
+    )
+
+
+def _categories(taken: SuiteDataset) -> tuple[str, ...]:
+    if taken.categories != "found":
+        return taken.categories
+    assert taken.source.root
+    return tuple(find_categories(taken.source.root))
+
+
+def _own(taken: SuiteDataset) -> Check:
+    """Check a data set that no catalogue has."""
+    source = taken.source
+    if not taken.here:
+        return Check(source.dataset, f"nothing in {source.root}; not needed", "-")
+    if source.layout == "demo":
+        return Check(source.dataset, "drawn by the workflow")
+    if source.layout == "elpv":
+        return _elpv(source)
+    try:
+        names = _categories(taken)
+    except InputError as error:
+        return _not_there(source.dataset, source.root, error)
+    assert source.root
+    missing = [f"{source.root / n} is missing." for n in names if not (source.root / n).is_dir()]
+    found = f"{len(names) - len(missing)} of {len(names)} categories in {source.root}"
+    state: State = "partial" if missing else "here"
+    return Check(source.dataset, found, state, tuple(missing), PUT)
+
+
+def _not_there(name: str, root: Path | None, error: InputError) -> Check:
+    return Check(
+        name,
+        f"not in {root}",
+        "absent",
+        (str(error),),
+        PUT,
+    )
+
+
+def _elpv(source: Source) -> Check:
+    if find_spec("elpv_dataset"):
+        return Check(source.dataset, "in the package elpv-dataset", "here")
+    return Check(
+        source.dataset,
+        "no package elpv-dataset",
+        "absent",
+        ("The package elpv-dataset, which brings the images, is not installed.",),
+        "pip install elpv-dataset",
+    )
+
+
+def _weights(names: list[str], folder: Path, command: str) -> Check:
+    """Check the weights of all backbones together."""
+    places, problems = [], []
+    for name in names:
+        timm_name = TIMM_NAMES.get(name, name)
+        hub = get_pretrained_cfg(timm_name).hf_hub_id
+        try:
+            if here := weights_here(name, timm_name, folder):
+                places.append(f"{name} ({here.source})")
+            elif isinstance(try_to_load_from_cache(hub, "model.safetensors"), str):
+                places.append(f"{name} (the Hugging Face hub's cache)")
+            else:
+                problems.append(f"Those of {name} are not here.")
+        except InputError as error:
+            problems.append(str(error))
+    return Check(
+        "weights",
+        "\n".join(places) or f"none of {len(names)} here",
+        "partial" if places and problems else "absent" if problems else "here",
+        tuple(problems),
+        f"{command}, or put NAME.pth or NAME.safetensors into {folder}; without a network: "
+        "reconpatch bundle on a machine that has one.",
+    )

@@ -1,0 +1,106 @@
+"""The machine: Python, torch, FAISS, memory, disk, Slurm."""
+
+import os
+import platform
+import shutil
+import subprocess
+from importlib.metadata import distributions
+from importlib.util import find_spec
+from pathlib import Path
+
+import faiss
+import torch
+
+from reconpatch.fetching.catalogue import Dataset
+from reconpatch.setup.doctor.checks import Check
+from reconpatch.utils.gpu import has_gpu
+
+FAISS_PACKAGES = {"faiss-cpu", "faiss-gpu", "faiss-gpu-cu11", "faiss-gpu-cu12"}
+GIB = 2**30
+
+
+def check_machine(data_root: Path, to_fetch: list[Dataset]) -> list[Check]:
+    """Return the checks of the machine.
+
+    Args:
+        data_root: where the data sets lie, or will.
+        to_fetch: the data sets for which there must be room.
+    """
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return [
+        Check("Python", f"{platform.python_version()} on {platform.system()} {platform.machine()}"),
+        _torch(),
+        _faiss(),
+        Check("memory", f"{memory / GIB:.1f} GiB, {os.cpu_count()} CPU cores"),
+        _disk(data_root, to_fetch),
+        _slurm(),
+    ]
+
+
+def _torch() -> Check:
+    version = f"{torch.__version__}"
+    if torch.cuda.is_available():
+        gpu = torch.cuda.get_device_properties(0)
+        memory = f"{gpu.total_memory / GIB:.0f} GiB"
+        return Check("torch", f"{version}, CUDA {torch.version.cuda}, {gpu.name} with {memory}")
+    if has_gpu():
+        return Check(
+            "torch",
+            f"{version}, without CUDA",
+            "amiss",
+            ("This machine has an NVIDIA GPU that torch does not reach.",),
+            "conda env create -f environment.yml installs a torch that does; device=cpu, in "
+            "config/config.yaml, does without.",
+        )
+    return Check("torch", f"{version}, no GPU in this machine")
+
+
+def _faiss() -> Check:
+    installed = sorted({(d.name or "").lower() for d in distributions()} & FAISS_PACKAGES)
+    kind = "GPU" if hasattr(faiss, "StandardGpuResources") else "CPU"
+    found = f"{faiss.__version__}, for {kind}"
+    if len(installed) > 1:
+        names = " and ".join(installed)
+        return Check(
+            "FAISS",
+            found,
+            "amiss",
+            (f"{names} are both installed, and overwrite each other's files.",),
+            f"pip uninstall {' '.join(installed)}, then install the one that is meant.",
+        )
+    return Check("FAISS", found)
+
+
+def _disk(data_root: Path, to_fetch: list[Dataset]) -> Check:
+    place = data_root.absolute()
+    folder = next(path for path in (place, *place.parents) if path.is_dir())
+    free = shutil.disk_usage(folder).free / GIB
+    found = f"{free:.0f} GiB free in {folder}"
+    # An archive lies there together with what comes out of it for a while.
+    sizes = [dataset.unpacked_gib for dataset in to_fetch]
+    needed = sum(sizes) + max(sizes, default=0)
+    if free < needed:
+        names = " and ".join(dataset.title for dataset in to_fetch)
+        return Check(
+            "disk",
+            found,
+            "amiss",
+            (f"{names} may take {needed:.0f} GiB while they are fetched.",),
+            "Make room, or have data_root, in config/config.yaml, name a folder on another disk.",
+        )
+    return Check("disk", found)
+
+
+def _slurm() -> Check:
+    if not shutil.which("sbatch"):
+        return Check("Slurm", "none here", "-")
+    asked = subprocess.run(["sbatch", "--version"], capture_output=True, text=True, check=False)
+    if not find_spec("snakemake_executor_plugin_slurm"):
+        return Check(
+            "Slurm",
+            f"{asked.stdout.strip()}, without Snakemake's plugin for it",
+            "amiss",
+            ("Snakemake cannot hand jobs to Slurm.",),
+            "pip install snakemake-executor-plugin-slurm, or run on one machine.",
+        )
+    return Check("Slurm", asked.stdout.strip())

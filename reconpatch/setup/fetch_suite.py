@@ -1,0 +1,51 @@
+"""What a suite needs besides the code, in its place before work starts: data sets and weights."""
+
+from collections.abc import Collection
+from pathlib import Path
+
+from rich.console import Console
+
+from reconpatch.features import TIMM_NAMES, find_weights
+from reconpatch.fetching.catalogue import load_catalogue
+from reconpatch.fetching.fetch import fetch
+from reconpatch.suites import Suite, backbones
+from reconpatch.utils.errors import InputError
+
+WEIGHTS = "weights"
+
+
+def supply(
+    suite: Suite,
+    config: Path,
+    weights_folder: Path,
+    only: Collection[str] | None,
+    accepted: Collection[str],
+) -> None:
+    """Have the data sets and weights of a suite here, whole, and print where each lies.
+
+    Args:
+        suite: which.
+        config: the folder with the catalogue.
+        weights_folder: where weights go that no package brings.
+        only: of these data sets alone, ``weights`` among them; None for all.
+        accepted: the data sets whose licence is accepted.
+
+    Raises:
+        InputError: something cannot be had, or is damaged; or ``only`` names what the suite does
+            not need.
+    """
+    catalogue = load_catalogue(config)
+    roots = suite.roots(catalogue) | suite.extra_datasets
+    if unknown := sorted(set(only or ()) - set(roots) - {WEIGHTS}):
+        needed = ", ".join([*roots, WEIGHTS])
+        raise InputError(f"Suite {suite.name} has no need of {unknown[0]}; it needs: {needed}.")
+    console = Console(highlight=False, soft_wrap=True)
+    # Weights first, as they are the smaller part.
+    if only is None or WEIGHTS in only:
+        for name in backbones(suite):
+            weights = find_weights(name, TIMM_NAMES.get(name, name), weights_folder)
+            console.print(f"{name}: {weights.path} ({weights.source})")
+    for name, root in roots.items():
+        if only is None or name in only:
+            fetch(catalogue[name], root, accepted=name in accepted)
+            console.print(f"{catalogue[name].title} is whole in {root}.")

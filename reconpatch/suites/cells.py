@@ -1,0 +1,170 @@
+"""A table's cells and a figure's panels: what each shows, and the recipe behind it."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from reconpatch.settings import AnyRecipe
+from reconpatch.suites.experiments import Entry, Experiment, Metric
+from reconpatch.suites.suite import Place, Suite
+
+KINDS = {"object": "Object classes", "texture": "Texture classes"}
+AVERAGE = "Average"
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One figure of a table.
+
+    Attributes:
+        row: the row as it is shown.
+        column: the column as it is shown.
+        paper: row and column as the paper's table has them.
+        metric: what it shows.
+        places: the categories that it is the mean over.
+        recipe: what is measured; None where the suite cannot.
+        minus: what is subtracted from it, if anything.
+        reason: why nothing is measured.
+    """
+
+    row: str
+    column: str
+    paper: tuple[str, str]
+    metric: Metric
+    places: tuple[Place, ...]
+    recipe: AnyRecipe | None = None
+    minus: AnyRecipe | None = None
+    reason: str | None = None
+
+
+def cells(suite: Suite, table: str) -> list[Cell]:
+    """Return a table's cells, row by row, in the order in which they are shown.
+
+    Raises:
+        InputError: a cell's changes make no recipe.
+    """
+    experiment = suite.experiments.tables[table]
+    grid = suite.grids.get(table, ())
+    places = tuple(suite.places(experiment.stands_for))
+    places = tuple(place for place in places if place.category in grid) or places
+    found = []
+    for row, members in _rows(suite, table, experiment, places):
+        for column in _taken(suite, table, experiment.columns):
+            for metric in column.metrics or row.metrics or experiment.metrics:
+                found.append(_cell(suite, experiment, row, column, metric, members))
+    return found
+
+
+def _rows(
+    suite: Suite, table: str, experiment: Experiment, places: tuple[Place, ...]
+) -> Iterator[tuple[Entry, tuple[Place, ...]]]:
+    """Yield the rows with the categories that each is about."""
+    if experiment.rows != "categories":
+        for entry in _taken(suite, table, experiment.rows):
+            yield entry, places
+        return
+    for kind in (*KINDS, None):
+        of_kind = tuple(place for place in places if place.kind == kind)
+        for place in of_kind:
+            yield Entry(name=place.name), (place,)
+        if kind and of_kind:
+            yield Entry(name=KINDS[kind]), of_kind
+    yield Entry(name=AVERAGE), places
+
+
+def _taken(suite: Suite, name: str, entries: tuple[Entry, ...]) -> tuple[Entry, ...]:
+    """The entries of a table's side or a figure that the suite takes: all, or those of its grid."""
+    grid = suite.grids.get(name, ())
+    return tuple(entry for entry in entries if entry.name in grid) or entries
+
+
+def _cell(
+    suite: Suite,
+    experiment: Experiment,
+    row: Entry,
+    column: Entry,
+    metric: Metric,
+    places: tuple[Place, ...],
+) -> Cell:
+    kind = column.kind or row.kind
+    of = tuple(place for place in places if kind in (None, place.kind))
+    shown = column.name
+    for name, model in suite.models.items():
+        shown = shown.replace(f"{{{name}}}", model.label)
+    cell = Cell(row.name, shown, (row.paper_name, column.paper_name), metric, of)
+    sides = _sides(experiment, row, column)
+    used = [_model(experiment, *side) for side in sides]
+    if not places:
+        reason = f"the suite has no data set that stands for {experiment.stands_for}"
+    elif not of:
+        reason = f"the suite has no {kind} category"
+    elif missing := [model for model in used if model not in suite.models]:
+        reason = f"the suite has no model {missing[0]}"
+    else:
+        recipes = [
+            suite.refined(
+                suite.recipe_of(
+                    model,
+                    c.method or r.method or experiment.method,
+                    experiment.recipe,
+                    c.recipe,
+                    r.recipe,
+                    deviation=c.deviation or r.deviation,
+                ),
+                c.refinement,
+                r.refinement,
+            )
+            for model, (r, c) in zip(used, sides, strict=True)
+        ]
+        return replace(cell, recipe=recipes[0], minus=recipes[1] if len(recipes) > 1 else None)
+    return replace(cell, reason=reason)
+
+
+def _model(experiment: Experiment, row: Entry, column: Entry) -> str:
+    return column.model or row.model or experiment.model
+
+
+def _sides(experiment: Experiment, row: Entry, column: Entry) -> list[tuple[Entry, Entry]]:
+    """The row and column that a cell runs; of a difference, those that it is taken between."""
+    if column.difference:
+        named = {entry.name: entry for entry in experiment.columns}
+        return [(row, named[name]) for name in column.difference]
+    if row.difference:
+        assert experiment.rows != "categories"
+        named = {entry.name: entry for entry in experiment.rows}
+        return [(named[name], column) for name in row.difference]
+    return [(row, column)]
+
+
+def panels(suite: Suite, name: str) -> list[tuple[str, Place, AnyRecipe]]:
+    """Return what a figure draws: names with a category and a recipe each, category by category.
+
+    An embedding and a histogram show one category, the paper's where it is there; a sweep shows
+    what its table does. Nothing is returned where the suite lacks the data set or the model.
+    """
+    figure = suite.experiments.figures[name]
+    if figure.table:
+        return [
+            (cell.column, place, cell.recipe)
+            for cell in cells(suite, figure.table)
+            if cell.recipe
+            for place in cell.places
+        ]
+    places = list(suite.places(figure.stands_for))
+    chosen = [p for c in figure.categories for p in places if p.category == c] or places
+    if figure.draws in ("embedding", "histogram"):
+        chosen = chosen[:1]
+    return [
+        (
+            entry.name,
+            place,
+            suite.refined(
+                suite.recipe_of(
+                    entry.model or "single", entry.method or "ReConPatch", entry.recipe
+                ),
+                entry.refinement,
+            ),
+        )
+        for place in chosen
+        for entry in _taken(suite, name, figure.of)
+        if (entry.model or "single") in suite.models
+    ]

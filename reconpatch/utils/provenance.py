@@ -1,0 +1,86 @@
+"""What a result must say of itself: versions, machine, commit, seconds, peak memory."""
+
+import platform
+import resource
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+
+PACKAGE = Path(__file__).parents[1]
+PACKAGES = (
+    "torch",
+    "torchvision",
+    "timm",
+    "numpy",
+    "scipy",
+    "scikit-image",
+    "pandas",
+    "safetensors",
+)
+
+
+def provenance(device: torch.device) -> dict[str, Any]:
+    """Return versions, device and commit of this process, as JSON-ready values."""
+    return {
+        "versions": {"python": platform.python_version(), **{p: version(p) for p in PACKAGES}},
+        "device": device_name(device),
+        "commit": _commit(),
+    }
+
+
+def device_name(device: torch.device) -> str:
+    """Return the device's name as a person would say it."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    threads = torch.get_num_threads()
+    return f"CPU {platform.machine()}, {threads} thread{'s' * (threads > 1)}"
+
+
+@cache
+def _commit() -> str | None:
+    """The package's git commit, with a plus if its files changed since; None outside git."""
+    git = ["git", "-C", str(PACKAGE)]
+    try:
+        head, changed = (
+            subprocess.run([*git, *asked], capture_output=True, text=True, check=True).stdout
+            for asked in (["rev-parse", "HEAD"], ["status", "--porcelain", "."])
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return head.strip() + ("+" if changed.strip() else "")
+
+
+class Stopwatch:
+    """Times the named steps of a piece of work.
+
+    ``with watch("coreset"): ...`` adds the block's seconds to the step's.
+    """
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+
+    @contextmanager
+    def __call__(self, step: str) -> Iterator[None]:
+        """Add the seconds of the block to ``step``; work queued on a GPU is waited for."""
+        start = time.perf_counter()
+        yield
+        if torch.cuda.is_available():
+            torch.cuda.synchronize()
+        self.seconds[step] = self.seconds.get(step, 0.0) + time.perf_counter() - start
+
+    def record(self) -> dict[str, Any]:
+        """Return the seconds a step and the process's peak resident memory in MiB."""
+        # ru_maxrss counts bytes on macOS and KiB elsewhere.
+        unit = 2**20 if sys.platform == "darwin" else 2**10
+        return {
+            "seconds": {step: round(seconds, 3) for step, seconds in self.seconds.items()},
+            "peak_mib": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit),
+        }

@@ -1,0 +1,110 @@
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from reconpatch.settings import (
+    AugmentationSettings,
+    Ensemble,
+    FeatureSettings,
+    Recipe,
+    Refined,
+    RefinementSettings,
+    RepresentationSettings,
+    readable,
+)
+
+AMBIGUITIES = Path(__file__).parents[2] / "docs" / "ambiguities.md"
+
+
+def test_equal_recipes_share_a_key_however_they_were_written() -> None:
+    spelled_out = Recipe.model_validate_json(Recipe().model_dump_json())
+    assert Recipe.model_validate_json("{}").key == spelled_out.key == Recipe().key
+
+
+def test_another_setting_gives_another_key() -> None:
+    texts = [
+        "{}",
+        '{"features": {"patch_size": 5}}',
+        '{"representation": {}}',
+        '{"representation": {"k": 7}}',
+        '{"representation": {"kind": "pooling", "dimension": 8}}',
+        '{"augmentation": {}}',
+        '{"detection": {"coreset_share": 0.1}}',
+    ]
+    assert len({Recipe.model_validate_json(text).key for text in texts}) == len(texts)
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ('{"features": {"patchsize": 3}}', "features.patchsize: Extra inputs"),
+        ('{"features": {"patch_size": 4}}', "features: patch_size 4 must be odd"),
+        ('{"features": {"layers": [3, 2]}}', "must rise"),
+        ('{"features": {"crop": 512}}', "crop 512 is larger than resize 256"),
+        ('{"features": {"aggregation": "patchcore"}}', "needs layer_dimension"),
+        ('{"features": {"target_dimension": 8}}', "belong to aggregation patchcore"),
+        (
+            '{"representation": {"alpha": 1.5}}',
+            "representation.trained.alpha: .*less than or equal to 1",
+        ),
+        ('{"representation": {"k": 1, "half_set_rounding": "down"}}', "empty half set"),
+        ('{"representation": {"k": 64, "batch_size": 32}}', "k 64 must be below batch_size 32"),
+        ('{"detection": {"coreset_share": 0}}', "detection.coreset_share: .*greater than 0"),
+        ('{"detection": {"map_sigma": NaN}}', "detection.map_sigma"),
+        ("not json", "Invalid JSON"),
+    ],
+)
+def test_impossible_recipes_say_which_setting_and_why(text: str, complaint: str) -> None:
+    with pytest.raises(ValidationError) as refused:
+        Recipe.model_validate_json(text)
+    assert re.search(complaint, readable(refused.value))
+
+
+def test_papers_settings_are_the_defaults() -> None:
+    features, representation = FeatureSettings(), RepresentationSettings()
+    assert (features.backbone, features.layers, features.patch_size) == (
+        "wide_resnet50_2",
+        (2, 3),
+        3,
+    )
+    assert (features.resize, features.crop) == (256, 224)
+    assert (representation.dimension, representation.epochs) == (512, 120)
+    assert (representation.k, representation.alpha, representation.margin) == (5, 0.5, 1.0)
+    assert (representation.learning_rate, representation.weight_decay) == (1e-5, 1e-2)
+    assert Recipe().detection.coreset_share == 0.01
+    refinement = RefinementSettings()
+    assert (refinement.epochs, refinement.batch_size, refinement.momentum) == (500, 16, 0.9)
+
+
+@pytest.mark.parametrize(
+    ("changes", "complaint"),
+    [
+        ({"opacity": [0.5, 0.2]}, "opacity 0.5 to 0.2 must rise"),
+        ({"noise_cells": [3, 1]}, "noise_cells 3 to 1 must rise"),
+        ({"anomaly": "scratch"}, "anomaly: "),
+        ({"epoch": 3}, "epoch: Extra inputs"),
+    ],
+)
+def test_impossible_refinements_say_which_setting_and_why(changes: Any, complaint: str) -> None:
+    with pytest.raises(ValidationError) as refused:
+        RefinementSettings.model_validate(changes)
+    assert complaint in readable(refused.value)
+
+
+def test_models_that_see_other_images_have_no_common_map_to_refine() -> None:
+    pair = Ensemble(members=(Recipe(), Recipe(features=FeatureSettings(crop=160))))
+    with pytest.raises(ValidationError, match="must see the same images"):
+        Refined(of=pair, refinement=RefinementSettings())
+
+
+def test_every_setting_has_a_line_in_the_list_of_ambiguities_or_of_the_papers_choices() -> None:
+    text = AMBIGUITIES.read_text()
+    recipe = Recipe(representation=RepresentationSettings(), augmentation=AugmentationSettings())
+    groups = json.loads(Refined(of=recipe, refinement=RefinementSettings()).model_dump_json())
+    groups |= groups.pop("of")
+    missing = [n for group in groups.values() for n in group if f"`{n}`" not in text]
+    assert not missing

@@ -1,0 +1,120 @@
+from pathlib import Path
+
+import pytest
+
+from reconpatch.settings import Recipe
+from reconpatch.suites import Suite, cells, load_suite, runs_of
+from reconpatch.utils.errors import InputError
+
+CONFIG = Path(__file__).parents[2] / "config"
+WHOLE = """
+title: a title
+datasets:
+  - source: {layout: mvtec, dataset: mvtec, root: "{data_root}/mvtec"}
+    categories: [bottle, cable]
+seeds: [0, 1]
+keep_features: true
+recipe:
+  features: {backbone: efficientnet_lite0}
+  representation: {epochs: 3}
+models:
+  single: {label: small, members: [{representation: {k: 7}}]}
+grids:
+  tableS1: ["3", "5"]
+"""
+
+
+def load(folder: Path, text: str) -> Suite:
+    path = folder / "some.yaml"
+    path.write_text(text)
+    return load_suite(path, folder, CONFIG)
+
+
+@pytest.mark.parametrize("name", ["demo", "elpv", "mvtec-lite", "paper"])
+def test_suites_that_come_with_the_project_are_valid(name: str) -> None:
+    suite = load_suite(CONFIG / "suites" / f"{name}.yaml", Path("data"), CONFIG)
+    if name != "mvtec-lite":  # It takes the categories that it finds.
+        assert all(runs_of(suite, figure) for figure in ("figure3", "table2"))
+
+
+def test_a_model_changes_what_it_names_and_keeps_the_rest(tmp_path: Path) -> None:
+    suite = load(tmp_path, WHOLE)
+    recipe = suite.recipe_of("single", "ReConPatch", {"features": {"patch_size": 5}})
+    assert isinstance(recipe, Recipe)
+    assert recipe.trained
+    assert (recipe.trained.k, recipe.trained.epochs) == (7, 3)
+    assert (recipe.features.patch_size, recipe.features.backbone) == (5, "efficientnet_lite0")
+    patchcore = suite.recipe_of("single", "PatchCore")
+    assert isinstance(patchcore, Recipe)
+    assert patchcore.trained is None
+
+
+def test_seeds_multiply_the_runs_and_grids_thin_them_out(tmp_path: Path) -> None:
+    suite = load(tmp_path, WHOLE)
+    assert {cell.column for cell in cells(suite, "tableS1")} == {"3", "5"}
+    assert len(runs_of(suite, "tableS1")) == 2 * 2 * 2
+    assert {cell.column for cell in cells(suite, "tableS2")} == {"0.5", "1", "1.5", "2"}
+
+
+def test_a_grid_names_categories_too(tmp_path: Path) -> None:
+    suite = load(tmp_path, WHOLE.replace('tableS1: ["3", "5"]', 'tableS1: ["3", "5", cable]'))
+    assert {cell.column for cell in cells(suite, "tableS1")} == {"3", "5"}
+    assert {place.category for cell in cells(suite, "tableS1") for place in cell.places} == {
+        "cable"
+    }
+    assert {run.category for run in runs_of(suite, "tableS2")} == {"bottle", "cable"}
+
+
+def test_another_split_of_the_same_data_set_has_other_results(tmp_path: Path) -> None:
+    elpv = WHOLE.replace('layout: mvtec, dataset: mvtec, root: "{data_root}/mvtec"', "{}")
+    whole, part = (
+        {run.id for run in runs_of(load(tmp_path, text), "table2")}
+        for size in ("", ", train: 200")
+        for text in [elpv.replace("{{}}", f"{{layout: elpv, dataset: elpv{size}}}")]
+    )
+    assert not whole & part
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "complaint"),
+    [
+        ("seeds: [0, 1]", "seeds: [0, 0]", "seeds: seeds .0, 0. must be distinct"),
+        ("seeds: [0, 1]", "sedes: [0, 1]", "sedes: Extra inputs"),
+        ("tableS1:", "tableS9:", "there is no table or figure 'tableS9'; there are table1"),
+        ('["3", "5"]', '["3", "6"]', "tableS1 has no row, column or category '6'"),
+        ("models:", "modles:", "models: Field required"),
+        ("title:", "title: [", "is not YAML"),
+        ("title:", "extra_datasets: {ddt: textures}\ntitle:", "datasets knows no ddt"),
+    ],
+)
+def test_mistakes_are_named_with_their_place(
+    tmp_path: Path, old: str, new: str, complaint: str
+) -> None:
+    with pytest.raises(InputError, match=complaint):
+        load(tmp_path, WHOLE.replace(old, new))
+
+
+def test_an_impossible_recipe_names_method_and_model(tmp_path: Path) -> None:
+    suite = load(tmp_path, WHOLE.replace("{k: 7}", "{q: 7}"))
+    with pytest.raises(InputError, match=r"ReConPatch with model single.*q: Extra inputs"):
+        cells(suite, "table2")
+
+
+def test_a_category_in_two_data_sets_is_named_after_them_unless_they_share_a_name(
+    tmp_path: Path,
+) -> None:
+    twice = "  - source: {layout: mvtec, dataset: NAME, root: other}\n    categories: [bottle]\n"
+    text = WHOLE.replace("seeds:", f"{twice}seeds:")
+    named = load(tmp_path, text.replace("NAME", "others"))
+    assert [place.name for place in named.places()] == [
+        "bottle of mvtec",
+        "cable",
+        "bottle of others",
+    ]
+    alike = load(
+        tmp_path, text.replace("NAME", "mvtec").replace("root: other", 'root: "{data_root}/mvtec"')
+    )
+    for category in ("bottle", "cable"):
+        (tmp_path / "mvtec" / category / "train" / "good").mkdir(parents=True)
+    with pytest.raises(InputError, match="category bottle of mvtec in two data sets of one name"):
+        alike.check_data({}, ())
