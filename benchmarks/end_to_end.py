@@ -15,13 +15,14 @@ from benchmarks.report import Findings, Row
 from reconpatch.datasets import Category, read_mvtec_layout
 from reconpatch.features import extract, load_backbone
 from reconpatch.features.images import image_batches
+from reconpatch.methods import PatchCore
 from reconpatch.runs.batch import measure as measure_batch
 from reconpatch.runs.recipe_run import RecipeRun
-from reconpatch.settings import FeatureSettings, Recipe
+from reconpatch.settings import FeatureSettings
 from reconpatch.suites import Batch, Run
 from reconpatch.utils.files import read_json
 
-RECIPE = Recipe(features=FeatureSettings(backbone="efficientnet_lite0"))
+RECIPE = PatchCore.Recipe(features=FeatureSettings(backbone="efficientnet_lite0"))
 CPU = torch.device("cpu")
 BATCH = 16
 BARE = "decode and backbone forward alone"

@@ -26,8 +26,10 @@ seeds: [0, 1]
 keep_features: true
 recipe:
   features: {backbone: efficientnet_lite0, resize: 96, crop: 96}
-  representation: {epochs: 1, batch_size: 128, dimension: 16, projection_dimension: 8}
   detection: {coreset_share: 0.1}
+methods:
+  ReConPatch:
+    representation: {epochs: 1, batch_size: 128, dimension: 16, projection_dimension: 8}
 refinement: {pool: 1, width: 4, rates: [1, 2]}
 models:
   single: {label: tiny}

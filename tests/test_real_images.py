@@ -8,6 +8,7 @@ import torch
 
 from reconpatch.datasets import Source, load_category
 from reconpatch.features import extract
+from reconpatch.methods import PatchCore, ReConPatch
 from reconpatch.runs.batch import measure
 from reconpatch.settings import (
     ExtractionSettings,
@@ -22,8 +23,8 @@ from reconpatch.utils.files import read_json
 
 CPU = torch.device("cpu")
 FEATURES = FeatureSettings(backbone="efficientnet_lite0")
-PATCHCORE = Recipe(features=FEATURES)
-RECONPATCH = Recipe(features=FEATURES, representation=RepresentationSettings(epochs=1))
+PATCHCORE = PatchCore.Recipe(features=FEATURES)
+RECONPATCH = ReConPatch.Recipe(features=FEATURES, representation=RepresentationSettings(epochs=1))
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +50,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def measured(results: Path, recipe: Recipe | Refined, seed: int) -> Path:
     """Measure a run and return its folder."""
     run = Run("mvtec", "bottle", recipe, seed)
-    measure(Batch("table5", "mvtec", "bottle", run.line, ()), results, CPU)
+    measure(Batch("table5", "mvtec", "bottle", run.ancestors, ()), results, CPU)
     return results / "runs" / run.id
 
 

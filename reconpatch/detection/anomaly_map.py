@@ -4,12 +4,12 @@ import numpy as np
 import numpy.typing as npt
 from scipy.ndimage import gaussian_filter1d
 
-from reconpatch.settings import DetectionSettings
+from reconpatch.settings import MapSettings
 
 Maps = npt.NDArray[np.float32]
 
 
-def anomaly_maps(patch_scores: Maps, size: int, settings: DetectionSettings) -> Maps:
+def anomaly_maps(patch_scores: Maps, size: int, settings: MapSettings) -> Maps:
     """Return maps ``(N, size, size)`` of patch scores ``(N, h, w)``: upsampled, then blurred.
 
     Upsampling and the Gaussian are both separable and linear, so that a map is
@@ -21,16 +21,16 @@ def anomaly_maps(patch_scores: Maps, size: int, settings: DetectionSettings) -> 
     return maps
 
 
-def _smooth_upsampling(cells: int, size: int, settings: DetectionSettings) -> Maps:
+def _smooth_upsampling(cells: int, size: int, settings: MapSettings) -> Maps:
     """The ``(size, cells)`` matrix that upsamples a line of cells and blurs it.
 
     The Gaussian is cut at four sigma, as PatchCore's is.
     """
-    if settings.map_upsampling == "nearest":
+    if settings.upsampling == "nearest":
         lines = np.eye(cells)[np.arange(size) * cells // size]
     else:
         where = np.clip((np.arange(size) + 0.5) * cells / size - 0.5, 0, cells - 1)
         lines = np.maximum(0, 1 - np.abs(where[:, None] - np.arange(cells)))
-    blurred = gaussian_filter1d(lines, settings.map_sigma, axis=0, mode=settings.map_border)
+    blurred = gaussian_filter1d(lines, settings.sigma, axis=0, mode=settings.border)
     smooth: Maps = blurred.astype(np.float32)
     return smooth

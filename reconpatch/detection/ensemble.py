@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from reconpatch.detection.anomaly_map import anomaly_maps
 from reconpatch.detection.scores import Scores
-from reconpatch.settings import DetectionSettings
+from reconpatch.settings import MapSettings
 from reconpatch.utils.errors import InputError
 
 Array = npt.NDArray[np.float32]
@@ -65,7 +65,7 @@ class EnsembleMember:
 def fuse(
     members: Sequence[EnsembleMember],
     size: int,
-    settings: DetectionSettings,
+    settings: MapSettings,
     deviation: Deviation = "median",
 ) -> tuple[Array, Array]:
     """Return image scores ``(N,)`` and maps ``(N, size, size)``: the members' mean z-scores.

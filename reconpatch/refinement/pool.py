@@ -14,7 +14,7 @@ from reconpatch.detection import anomaly_maps
 from reconpatch.refinement.defects import simulate
 from reconpatch.refinement.foreground import foreground
 from reconpatch.refinement.textures import Textures
-from reconpatch.settings import DetectionSettings, RefinementSettings
+from reconpatch.settings import MapSettings, RefinementSettings
 from reconpatch.utils.files import atomic_write
 
 
@@ -26,20 +26,20 @@ class Pool:
         images: RGB, ``(N, V, S, S, 3)``, possibly memory-mapped.
         masks: where a version differs from version 0, ``(N, V, S, S)``.
         scores: for each model the standardised patch scores ``(N, V, h, w)``.
-        detection: how maps are made of them.
+        settings: how maps are made of them.
     """
 
     images: npt.NDArray[np.uint8]
     masks: npt.NDArray[np.bool_]
     scores: tuple[npt.NDArray[np.float32], ...]
-    detection: DetectionSettings
+    settings: MapSettings
 
     def batch(
         self, rows: npt.NDArray[np.int64], versions: npt.NDArray[np.int64]
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Return images ``(B, 3, S, S)`` as uint8, their maps and their masks ``(B, S, S)``."""
         size = self.images.shape[2]
-        maps = [anomaly_maps(s[rows, versions], size, self.detection) for s in self.scores]
+        maps = [anomaly_maps(s[rows, versions], size, self.settings) for s in self.scores]
         return (
             torch.from_numpy(self.images[rows, versions]).permute(0, 3, 1, 2),
             torch.from_numpy(np.mean(maps, axis=0)),
@@ -93,8 +93,8 @@ def write_pool(
 
 
 def read_pool(
-    folder: Path, scores: tuple[npt.NDArray[np.float32], ...], detection: DetectionSettings
+    folder: Path, scores: tuple[npt.NDArray[np.float32], ...], settings: MapSettings
 ) -> Pool:
     """Return the pool that ``write_pool`` left in a folder, memory-mapped, with its scores."""
     images, masks = (np.load(folder / f"{name}.npy", mmap_mode="r") for name in ("images", "masks"))
-    return Pool(images, masks, scores, detection)
+    return Pool(images, masks, scores, settings)

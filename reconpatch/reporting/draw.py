@@ -9,9 +9,9 @@ import pandas as pd
 import torch
 from matplotlib.figure import Figure
 from safetensors.torch import load_file
-from torch import nn
+from torch import Tensor, nn
 
-from reconpatch.detection import Scores, anomaly_maps
+from reconpatch.detection import Scores, anomaly_maps, represent
 from reconpatch.evaluation import interval
 from reconpatch.features import image_batches
 from reconpatch.reporting.drawings import (
@@ -28,8 +28,9 @@ from reconpatch.reporting.embedding import embed, sample_patches
 from reconpatch.reporting.memory_bank_size import memory_bank_bytes
 from reconpatch.reporting.table import UNPUBLISHED, Results, table
 from reconpatch.reporting.threshold import best_f1_threshold
-from reconpatch.runs.recipe_run import RecipeRun, read_scores
+from reconpatch.runs.recipe_run import RecipeRun
 from reconpatch.runs.refined_run import RefinedRun
+from reconpatch.runs.score_files import read_scores
 from reconpatch.settings import Recipe, Refined
 from reconpatch.suites import Run, Suite, cells, panels
 
@@ -83,26 +84,31 @@ def _embedding(suite: Suite, name: str, results: Path) -> Figure:
     images, h, w, _ = patches.shape
     rows, positions = sample_patches(images, h, w, EMBEDDED, suite.seeds[0])
 
-    def coordinates(run: RecipeRun, layer: nn.Linear | None) -> npt.NDArray[np.float32]:
+    def drawn(run: RecipeRun) -> npt.NDArray[np.floating]:
         flat = run.train_features.patches("train").reshape(-1, patches.shape[-1])
-        features = run.represented(flat[rows][:, None, None], layer)
+        return flat[rows][:, None, None]
+
+    def coordinates(features: Tensor) -> npt.NDArray[np.float32]:
         return embed(features.numpy(), suite.seeds[0])
 
-    lines = [{shown: coordinates(run, run.layer()) for shown, run in runs}]
+    lines = [{shown: coordinates(run.new_method().represent(drawn(run))) for shown, run in runs}]
     if suite.experiments.figures[name].along_training:
         shown, run = runs[-1]
-        assert run.recipe.trained
+        assert run.representation_folder
         along = {
-            "untrained" if epoch == 0 else f"after epoch {epoch}": coordinates(run, layer)
-            for epoch, layer in _along_training(run)
+            "untrained" if epoch == 0 else f"after epoch {epoch}": coordinates(
+                represent(drawn(run), layer, CPU)
+            )
+            for epoch, layer in _along_training(run.representation_folder)
         }
-        lines.append({**along, f"after epoch {run.recipe.trained.epochs}": lines[0][shown]})
+        epochs = pd.read_parquet(run.representation_folder / "training.parquet")["epoch"].max()
+        lines.append({**along, f"after epoch {epochs}": lines[0][shown]})
     return embedding.draw(lines, positions, (h, w))
 
 
-def _along_training(run: RecipeRun) -> Iterable[tuple[int, nn.Linear]]:
+def _along_training(folder: Path) -> Iterable[tuple[int, nn.Linear]]:
     """Yield the epochs of which a copy of f was kept, with it."""
-    tensors = load_file(run.representation_folder / "snapshots.safetensors")
+    tensors = load_file(folder / "snapshots.safetensors")
     for epoch in sorted({int(name.split(".")[0]) for name in tensors}):
         weight, bias = tensors[f"{epoch}.weight"], tensors[f"{epoch}.bias"]
         layer = nn.Linear(weight.shape[1], weight.shape[0])
@@ -135,7 +141,7 @@ def _examples(run: RecipeRun, most: int) -> list[maps.Example]:
     category, features = store.category, run.recipe.features
     scores = read_scores(run.folder / "patch_scores.npz")
     masks = store.masks()
-    anomaly = anomaly_maps(scores.patches, features.crop, run.recipe.detection)
+    anomaly = anomaly_maps(scores.patches, features.crop, run.recipe.maps)
     if masks.any():
         threshold = best_f1_threshold(anomaly, masks)
     else:
@@ -218,14 +224,13 @@ def _refined(run: RefinedRun, most: int) -> list[refinement.Refinement]:
 def _memory(suite: Suite, name: str, results: Path) -> Figure:
     read = Results(results / "runs")
     points = []
-    by_recipe: dict[tuple[str, Recipe], list[RecipeRun]] = {}
+    by_recipe: dict[tuple[str, str], list[RecipeRun]] = {}
     for shown, run in _runs(suite, name, results):
-        by_recipe.setdefault((shown, run.recipe), []).append(run)
-    for (method, recipe), runs in by_recipe.items():
+        by_recipe.setdefault((shown, run.recipe.key), []).append(run)
+    for (method, _), runs in by_recipe.items():
         records = [record for run in runs if (record := read.record(run.run, "metrics.json"))]
         counts = [record["steps"]["detection"]["counts"] for record in records]
-        share = recipe.detection.coreset_share
-        sizes = [memory_bank_bytes(c["training_patches"], share, c["dimension"]) for c in counts]
+        sizes = [memory_bank_bytes(c["memory_bank"], c["dimension"]) for c in counts]
         for metric in ("image_auroc", "pixel_auroc"):
             values = [s["metrics"][metric] for s in records if metric not in s["reasons"]]
             if not values:

@@ -1,12 +1,11 @@
 """What a memory bank takes (Appendix C.3)."""
 
 
-def memory_bank_bytes(patches: int, coreset_share: float, dimension: int) -> float:
+def memory_bank_bytes(vectors: int, dimension: int) -> int:
     """Eq. S1: ``4 N_images H W (coreset share) dim(f)`` bytes.
 
     Args:
-        patches: the training patches, ``N_images H W``.
-        coreset_share: the share of them that is kept.
-        dimension: of a patch's features.
+        vectors: of the bank, ``N_images H W (coreset share)`` of them, rounded down.
+        dimension: of a vector.
     """
-    return 4 * patches * coreset_share * dimension
+    return 4 * vectors * dimension

@@ -4,12 +4,15 @@ None of them is the paper's. They tell how much of ReConPatch's result is the pr
 what any map that knows the features' covariance or neighbourhoods gives.
 """
 
+from pathlib import Path
+
 import numpy as np
 import numpy.typing as npt
 import torch
 from scipy.linalg import eigh
 from torch import Tensor, nn
 
+from reconpatch.representation.networks import save_representation
 from reconpatch.representation.similarity import nearest_neighbours, squared_distances
 from reconpatch.settings import LinearMapSettings
 from reconpatch.utils.errors import InputError
@@ -65,6 +68,24 @@ def linear_map(
         ridge = RIDGE * variances.mean()
         weights = weights / np.sqrt(variances[::-1][:outputs, None] + ridge)
     return _layer(weights, mean)
+
+
+def learn(
+    patches: npt.NDArray[np.floating],
+    settings: LinearMapSettings,
+    seed: int,
+    *,
+    device: torch.device,
+    folder: Path,
+    description: str,
+) -> None:
+    """Write the map to ``representation.safetensors`` in ``folder``; computed on the CPU.
+
+    Raises:
+        InputError: as ``linear_map``.
+    """
+    layer = nn.ModuleDict({"f": linear_map(patches, settings, seed)})
+    save_representation(layer, folder / "representation.safetensors")
 
 
 def _layer(weights: Matrix, mean: Matrix) -> nn.Linear:

@@ -31,11 +31,12 @@ from reconpatch.refinement import (
     train_refinement,
     write_pool,
 )
-from reconpatch.runs.recipe_run import RecipeRun, evaluate_scores, is_current, write_metrics
+from reconpatch.runs.evaluation import evaluate_scores, write_metrics
+from reconpatch.runs.recipe_run import DEVICES, RecipeRun
 from reconpatch.settings import Ensemble, ExtractionSettings, Refined, RefinementSettings
 from reconpatch.suites import Run
-from reconpatch.utils.files import atomic_write, read_json, write_json
-from reconpatch.utils.fingerprint import fingerprint, source_hash
+from reconpatch.utils.files import atomic_write, is_current, read_json, write_json
+from reconpatch.utils.fingerprint import code_fingerprint, fingerprint
 from reconpatch.utils.provenance import Stopwatch, provenance
 
 IMAGES = 16
@@ -93,16 +94,19 @@ class RefinedRun:
         return [member.member() for member in self.members]
 
     @cached_property
-    def _trained(self) -> str:
+    def training_fingerprint(self) -> str:
+        """What the network is made of."""
         textures = self.textures.names if self.settings.anomaly == "texture" else ""
         made_of = [print_ for _, print_ in self._scored]
-        return fingerprint(
-            *made_of, textures, self.recipe.key, self.run.seed, source_hash("refinement")
+        code = code_fingerprint(
+            "reconpatch.refinement.training", "reconpatch.refinement.scoring", DEVICES
         )
+        return fingerprint(*made_of, textures, self.recipe.key, self.run.seed, code)
 
     def measure(self) -> None:
         """Train the network, refine the test images' maps and measure them, unless it is done."""
-        made_of = fingerprint(self._trained, source_hash("evaluation"))
+        code = code_fingerprint("reconpatch.refinement.refine", "reconpatch.runs.evaluation")
+        made_of = fingerprint(self.training_fingerprint, code)
         if is_current(self.folder / "metrics.json", made_of):
             return
         network = self.network()
@@ -135,7 +139,7 @@ class RefinedRun:
             EnsembleMember(Scores(m.test.images[chosen], m.test.patches[chosen]), m.training)
             for m, _ in self._scored
         ]
-        return fuse(members, first.features.crop, first.detection, self._deviation)
+        return fuse(members, first.features.crop, first.maps, self._deviation)
 
     def refined(self, network: RefinementNetwork, chosen: list[int]) -> Array:
         """Return the refined maps ``(n, S, S)`` of some test images."""
@@ -165,7 +169,7 @@ class RefinedRun:
         """
         path = self.folder / "network.safetensors"
         record = path.with_suffix(".json")
-        if is_current(record, self._trained):
+        if is_current(record, self.training_fingerprint):
             return self.trained()
         watch = Stopwatch()
         checkpoint = self.folder / "checkpoint.pt"
@@ -178,7 +182,7 @@ class RefinedRun:
                 self.run.seed,
                 device=self.device,
                 checkpoint=checkpoint,
-                made_of=self._trained,
+                made_of=self.training_fingerprint,
                 description=f"{self.run.category} refinement",
             )
         with atomic_write(path) as aside:
@@ -186,7 +190,7 @@ class RefinedRun:
         write_json(
             record,
             {
-                "fingerprint": self._trained,
+                "fingerprint": self.training_fingerprint,
                 "textures": self.textures.source if self.settings.anomaly == "texture" else None,
                 "simulated_images": int(pool.masks.shape[0] * (pool.masks.shape[1] - 1)),
                 **watch.record(),
@@ -208,7 +212,7 @@ class RefinedRun:
         """Simulate and score, as far as that is not done."""
         folder = self.folder / "pool"
         first = self.members[0]
-        if not is_current(folder / "simulated.json", self._trained):
+        if not is_current(folder / "simulated.json", self.training_fingerprint):
             paths = [sample.image for sample in first.train_features.category.train]
             write_pool(
                 self._images(paths, first.recipe.train_extraction),
@@ -220,37 +224,32 @@ class RefinedRun:
                 folder,
                 f"{self.run.category} simulated defects",
             )
-            write_json(folder / "simulated.json", {"fingerprint": self._trained})
+            write_json(folder / "simulated.json", {"fingerprint": self.training_fingerprint})
         pixels = np.load(folder / "images.npy", mmap_mode="r")
         scores = tuple(
             self._scores(index, pixels, folder / f"scores-{index}")
             for index in range(len(self.members))
         )
-        return read_pool(folder, scores, first.recipe.detection)
+        return read_pool(folder, scores, first.recipe.maps)
 
     def _scores(self, index: int, pixels: npt.NDArray[np.uint8], path: Path) -> Array:
         """The standardised patch scores of a member, kept at ``path``."""
         member, recipe = self.members[index], self.members[index].recipe
         training = self._scored[index][0].training.patches
         record, file = path.with_suffix(".json"), path.with_suffix(".npy")
-        if not is_current(record, self._trained):
+        if not is_current(record, self.training_fingerprint):
             features = recipe.features
-            layer = member.layer()
-            tensors = load_file(member.folder / "memory_bank.safetensors")
             simulated = score_simulated(
                 pixels[:, 1:],
                 load_backbone(features.backbone, features.layers, self.weights_folder, self.device),
-                lambda patches: member.represented(patches, layer),
-                tensors["vectors"].to(self.device),
-                tensors["indices"],
+                member.method(),
                 features,
-                recipe.detection,
                 f"{self.run.category} simulated scores",
             )
             # Version 0 is the image as it is, which has been scored without its own vectors.
             scores = np.concatenate([training[:, None], simulated], axis=1)
             with atomic_write(file) as aside, aside.open("wb") as opened:
                 np.save(opened, scores)
-            write_json(record, {"fingerprint": self._trained})
+            write_json(record, {"fingerprint": self.training_fingerprint})
         standardised = modified_z_score(np.load(file), training, self._deviation)
         return standardised.astype(np.float32)

@@ -1,46 +1,21 @@
-"""A measured run as it would be used: an image in, its score and anomaly map out."""
+"""How long one image takes with a measured run: the image in, its score and map out (Table S6)."""
 
+import time
+from collections.abc import Callable, Iterable
+from itertools import cycle, islice
 from pathlib import Path
 
 import torch
-from safetensors.torch import load_file
 from torch import Tensor
 
-from reconpatch.detection import MemoryBank, anomaly_maps, score
-from reconpatch.evaluation import ITERATIONS, inference_times
+from reconpatch.detection import anomaly_maps
 from reconpatch.features import image_batches, load_backbone, patch_features
 from reconpatch.runs.recipe_run import RecipeRun
 from reconpatch.utils.files import write_json
 from reconpatch.utils.provenance import provenance
 
-
-class Detector:
-    """A run's backbone, representation and memory bank, in memory."""
-
-    def __init__(self, run: RecipeRun, weights_folder: Path) -> None:
-        """Load them.
-
-        Raises:
-            InputError: the backbone's weights are not to be had, or the representation is damaged.
-        """
-        self.run = run
-        settings = run.recipe.features
-        self.backbone = load_backbone(
-            settings.backbone, settings.layers, weights_folder, run.device
-        )
-        self.layer = run.layer()
-        tensors = load_file(run.folder / "memory_bank.safetensors")
-        self.bank = MemoryBank(tensors["vectors"].to(run.device))
-
-    @torch.inference_mode()
-    def __call__(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        """Return scores ``(B,)`` and maps ``(B, crop, crop)`` of uint8 ``(B, 3, crop, crop)``."""
-        recipe, device = self.run.recipe, self.run.device
-        patches = patch_features(self.backbone(images.to(device)), recipe.features)
-        features = self.run.represented(patches, self.layer)
-        found = score(self.bank, features, (patches.shape[1], patches.shape[2]), recipe.detection)
-        maps = anomaly_maps(found.patches, recipe.features.crop, recipe.detection)
-        return torch.from_numpy(found.images), torch.from_numpy(maps)
+WARM_UPS, ITERATIONS = 10, 30
+"""Appendix C.2."""
 
 
 def time_inference(runs: list[RecipeRun], weights_folder: Path) -> None:
@@ -48,12 +23,56 @@ def time_inference(runs: list[RecipeRun], weights_folder: Path) -> None:
 
     The clock runs from the decoded image to its map. The images are the category's first test
     images, one at a time.
+
+    Raises:
+        InputError: a backbone's weights are not to be had, or a representation is damaged.
     """
     for run in runs:
-        detector = Detector(run, weights_folder)
         paths = [sample.image for sample in run.test_features.category.test[:ITERATIONS]]
         images = list(image_batches(paths, run.recipe.features, 1, 1))
         write_json(
             run.folder / "inference.json",
-            {"milliseconds": inference_times(detector, images), **provenance(run.device)},
+            {
+                "milliseconds": inference_times(_detector(run, weights_folder), images),
+                **provenance(run.device),
+            },
         )
+
+
+def _detector(run: RecipeRun, weights_folder: Path) -> Callable[[Tensor], object]:
+    """The run as it would be used: from uint8 ``(B, 3, crop, crop)`` to scores and maps."""
+    features = run.recipe.features
+    backbone = load_backbone(features.backbone, features.layers, weights_folder, run.device)
+    method = run.method()
+
+    @torch.inference_mode()
+    def detect(images: Tensor) -> object:
+        scores = method.score(patch_features(backbone(images.to(run.device)), features))
+        return scores.images, anomaly_maps(scores.patches, features.crop, run.recipe.maps)
+
+    return detect
+
+
+def inference_times(detect: Callable[[Tensor], object], images: Iterable[Tensor]) -> list[float]:
+    """Return the milliseconds of ``ITERATIONS`` calls of ``detect``, after ``WARM_UPS`` others.
+
+    Each call gets the next of the images, from the first again after the last. Before the clock is
+    read the GPU, where there is one, has finished.
+
+    Args:
+        detect: takes one image.
+        images: the images; one at least.
+    """
+    milliseconds = []
+    for image in islice(cycle(images), WARM_UPS + ITERATIONS):
+        _wait()
+        start = time.perf_counter()
+        detect(image)
+        _wait()
+        milliseconds.append(1000 * (time.perf_counter() - start))
+    return milliseconds[WARM_UPS:]
+
+
+def _wait() -> None:
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()

@@ -1,7 +1,7 @@
 """Every choice that decides a number, validated and hashed. No torch: the workflow reads these."""
 
 from reconpatch.settings.base import Settings, readable
-from reconpatch.settings.detection import DetectionSettings
+from reconpatch.settings.detection import DetectionSettings, MapSettings
 from reconpatch.settings.features import AugmentationSettings, ExtractionSettings, FeatureSettings
 from reconpatch.settings.recipe import AnyRecipe, Ensemble, Recipe, Refined
 from reconpatch.settings.refinement import RefinementSettings
@@ -19,6 +19,7 @@ __all__ = [
     "ExtractionSettings",
     "FeatureSettings",
     "LinearMapSettings",
+    "MapSettings",
     "PoolingSettings",
     "Recipe",
     "Refined",

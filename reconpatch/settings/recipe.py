@@ -4,58 +4,40 @@ Two tables that ask for the same recipe share one run, because a run's place is 
 Which of the defaults the paper gives, and which it leaves open, stands in docs/ambiguities.md.
 """
 
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import Discriminator, Field, Tag, model_validator
+from pydantic import Field, SerializeAsAny, model_validator
 
 from reconpatch.settings.base import Settings
-from reconpatch.settings.detection import DetectionSettings
+from reconpatch.settings.detection import MapSettings
 from reconpatch.settings.features import AugmentationSettings, ExtractionSettings, FeatureSettings
 from reconpatch.settings.refinement import RefinementSettings
-from reconpatch.settings.representation import (
-    LinearMapSettings,
-    PoolingSettings,
-    RepresentationSettings,
-)
-
-
-def _kind(value: Any) -> str:
-    """Which settings a representation has: those of a training unless it says otherwise."""
-    kind = value.get("kind", "trained") if isinstance(value, dict) else value.kind
-    return str(kind) if kind in ("pooling", "trained") else "linear"
 
 
 class Recipe(Settings):
-    """One method with all its settings; PatchCore is the recipe that trains no representation."""
+    """One method with all its settings. These are common; a method's own recipe adds to them.
 
+    Attributes:
+        method: the method's name, in tables and in suites.
+        features: from images to patch features.
+        augmentation: what is done to the images first.
+        maps: from patch scores to anomaly maps.
+    """
+
+    method: str
     features: FeatureSettings = FeatureSettings()
     augmentation: AugmentationSettings | None = None
-    representation: Annotated[
-        Annotated[PoolingSettings, Tag("pooling")]
-        | Annotated[LinearMapSettings, Tag("linear")]
-        | Annotated[RepresentationSettings, Tag("trained")],
-        Discriminator(_kind),
-    ] = PoolingSettings()
-    detection: DetectionSettings = DetectionSettings()
+    maps: MapSettings = MapSettings()
 
     @property
-    def method(self) -> str:
-        """The method's name in tables."""
-        if self.pooled:
-            return "PatchCore"
-        return "ReConPatch" if self.trained else self.representation.kind.replace("_", " ")
+    def parents(self) -> tuple["AnyRecipe", ...]:
+        """The recipes whose runs it goes on from: none."""
+        return ()
 
     @property
-    def trained(self) -> RepresentationSettings | None:
-        """The settings of the training, where there is one."""
-        chosen = self.representation
-        return chosen if isinstance(chosen, RepresentationSettings) else None
-
-    @property
-    def pooled(self) -> PoolingSettings | None:
-        """The settings of PatchCore's pooling, where there is no layer f."""
-        chosen = self.representation
-        return chosen if isinstance(chosen, PoolingSettings) else None
+    def learned(self) -> Settings | None:
+        """The settings of a representation that is learned once for all recipes that have them."""
+        return None
 
     @property
     def test_extraction(self) -> ExtractionSettings:
@@ -64,7 +46,7 @@ class Recipe(Settings):
 
     @property
     def train_extraction(self) -> ExtractionSettings:
-        """The patch features that f and the memory bank are made of."""
+        """The patch features that the method is fitted on."""
         if "train" in self.test_extraction.splits:
             return self.test_extraction
         return ExtractionSettings(features=self.features)
@@ -73,7 +55,7 @@ class Recipe(Settings):
 class Ensemble(Settings):
     """Several recipes whose scores are fused (Eq. 11)."""
 
-    members: Annotated[tuple[Recipe, ...], Field(min_length=2)]
+    members: Annotated[tuple[SerializeAsAny[Recipe], ...], Field(min_length=2)]
     deviation: Literal["median", "mean", "none"] = "median"
 
     @property
@@ -81,11 +63,16 @@ class Ensemble(Settings):
         """The method's name in tables: its members'."""
         return self.members[0].method
 
+    @property
+    def parents(self) -> tuple["AnyRecipe", ...]:
+        """The recipes whose runs it goes on from: its members."""
+        return self.members
+
 
 class Refined(Settings):
     """A recipe or an ensemble whose anomaly maps a network refines (Appendix D)."""
 
-    of: Recipe | Ensemble
+    of: SerializeAsAny[Recipe] | Ensemble
     refinement: RefinementSettings
 
     @model_validator(mode="after")
@@ -99,6 +86,11 @@ class Refined(Settings):
     def method(self) -> str:
         """The method's name in tables."""
         return f"{self.of.method}, refined"
+
+    @property
+    def parents(self) -> tuple["AnyRecipe", ...]:
+        """The recipe whose run it goes on from."""
+        return (self.of,)
 
 
 AnyRecipe = Recipe | Ensemble | Refined

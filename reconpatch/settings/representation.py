@@ -10,7 +10,6 @@ from reconpatch.settings.base import Count, Fraction, Positive, Settings
 class PoolingSettings(Settings):
     """PatchCore's features: the patch features, pooled to ``dimension`` by averages where given."""
 
-    kind: Literal["pooling"] = "pooling"
     dimension: Count | None = None
 
 
@@ -22,15 +21,14 @@ class LinearMapSettings(Settings):
         "principal_components",
         "whitened_components",
         "neighbour_discriminant",
-    ]
-    dimension: Count
+    ] = "principal_components"
+    dimension: Count = 512
     neighbours: Count = 5
 
 
 class RepresentationSettings(Settings):
     """Training of f and g (Eqs. 1-8)."""
 
-    kind: Literal["trained"] = "trained"
     dimension: Count = 512
     projection_dimension: Count | None = 512
     initialization: Literal["orthogonal", "uniform", "principal_components"] = "orthogonal"

@@ -48,7 +48,7 @@ def cells(suite: Suite, table: str) -> list[Cell]:
     places = tuple(place for place in places if place.category in grid) or places
     found = []
     for row, members in _rows(suite, table, experiment, places):
-        for column in _taken(suite, table, experiment.columns):
+        for column in _columns(suite, table, experiment):
             for metric in column.metrics or row.metrics or experiment.metrics:
                 found.append(_cell(suite, experiment, row, column, metric, members))
     return found
@@ -69,6 +69,17 @@ def _rows(
         if kind and of_kind:
             yield Entry(name=KINDS[kind]), of_kind
     yield Entry(name=AVERAGE), places
+
+
+def _columns(suite: Suite, table: str, experiment: Experiment) -> tuple[Entry, ...]:
+    """The columns that the suite takes, and one for each of its methods that none of them runs."""
+    columns = _taken(suite, table, experiment.columns)
+    if not experiment.every_method:
+        return columns
+    run = {column.method or experiment.method for column in experiment.columns}
+    return columns + tuple(
+        Entry(name=method, method=method) for method in suite.methods if method not in run
+    )
 
 
 def _taken(suite: Suite, name: str, entries: tuple[Entry, ...]) -> tuple[Entry, ...]:

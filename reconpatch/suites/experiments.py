@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 import yaml
-from pydantic import Field, TypeAdapter, ValidationError, model_validator
+from pydantic import AfterValidator, Field, TypeAdapter, ValidationError, model_validator
 
 from reconpatch.datasets import Kind
+from reconpatch.methods import METHODS
 from reconpatch.settings import Settings, readable
 from reconpatch.utils.errors import InputError
 
@@ -29,10 +30,19 @@ Metric = Literal[
     "labels_near_zero",
     "labels_near_one",
 ]
-Method = Literal["PatchCore", "ReConPatch"]
 Deviation = Literal["median", "mean", "none"]
 Topic = Literal["robustness", "ensembles", "refinement", "cost", "sensitivity"]
 Changes = dict[str, Any]
+
+
+def _known(method: str) -> str:
+    if method not in METHODS:
+        raise ValueError(f"there is no method {method}; there are {', '.join(METHODS)}")
+    return method
+
+
+Method = Annotated[str, AfterValidator(_known)]
+"""The name of a registered method."""
 
 
 class Entry(Settings):
@@ -81,6 +91,8 @@ class Experiment(Settings):
         recipe: what all cells change.
         rows: the rows; ``categories`` is one for each, with the means over them.
         columns: the columns.
+        every_method: whether each method of the suite gets a column of its own, where none of
+            these runs it.
         ranked: whether a last row gives each column's mean rank.
         topic: the section of the report that it belongs to, unless to the tables at large.
         varies: the setting that its columns sweep over, as docs/ambiguities.md calls it.
@@ -94,6 +106,7 @@ class Experiment(Settings):
     recipe: Changes = Field(default_factory=dict)
     rows: Literal["categories"] | Annotated[tuple[Entry, ...], Field(min_length=1)]
     columns: Annotated[tuple[Entry, ...], Field(min_length=1)]
+    every_method: bool = False
     ranked: bool = False
     topic: Topic | None = None
     varies: str | None = None
@@ -208,17 +221,13 @@ def parts(name: str) -> tuple[str, str, int]:
 
 
 def changed(recipe: Changes, *changes: Changes) -> Changes:
-    """Return a recipe with changes merged into it, in turn.
-
-    A representation of another ``kind`` replaces the whole one: its settings are others.
-    """
+    """Return a recipe with changes merged into it, in turn."""
     for change in changes:
         merged = dict(recipe)
         for name, value in change.items():
             before = merged.get(name)
             if isinstance(value, dict) and isinstance(before, dict):
-                kind = before.get("kind", "trained")
-                value = changed(before, value) if value.get("kind", kind) == kind else value
+                value = changed(before, value)
             merged[name] = value
         recipe = merged
     return recipe

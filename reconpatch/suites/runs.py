@@ -8,7 +8,7 @@ process, and a batch waits for those whose runs or representations it uses.
 import hashlib
 from dataclasses import dataclass
 
-from reconpatch.settings import AnyRecipe, Ensemble, ExtractionSettings, Recipe, Refined
+from reconpatch.settings import AnyRecipe, ExtractionSettings, Recipe, Refined
 from reconpatch.suites.cells import cells, panels
 from reconpatch.suites.suite import Suite
 
@@ -30,12 +30,9 @@ class Run:
     @property
     def parents(self) -> tuple["Run", ...]:
         """The runs that it goes on from: those that an ensemble fuses, the one that is refined."""
-        recipes: tuple[AnyRecipe, ...] = ()
-        if isinstance(self.recipe, Ensemble):
-            recipes = self.recipe.members
-        elif isinstance(self.recipe, Refined):
-            recipes = (self.recipe.of,)
-        return tuple(Run(self.dataset, self.category, recipe, self.seed) for recipe in recipes)
+        return tuple(
+            Run(self.dataset, self.category, recipe, self.seed) for recipe in self.recipe.parents
+        )
 
     @property
     def ancestors(self) -> tuple["Run", ...]:
@@ -46,17 +43,16 @@ class Run:
     @property
     def members(self) -> tuple["Run", ...]:
         """The recipes' runs among them; a recipe's run itself."""
-        return tuple(run for run in self.ancestors if isinstance(run.recipe, Recipe))
+        return tuple(run for run in self.ancestors if not run.parents)
 
     @property
     def representation(self) -> str | None:
-        """What names the layer f that it uses below its category; None where there is none."""
-        if not isinstance(self.recipe, Recipe) or self.recipe.pooled:
+        """What names the representation that it learns, below its category; None without one."""
+        recipe = self.recipe
+        if not isinstance(recipe, Recipe) or recipe.learned is None:
             return None
-        key = hashlib.sha256(
-            f"{self.recipe.train_extraction.key} {self.recipe.representation.key}".encode()
-        ).hexdigest()[:12]
-        return f"{key}/{self.seed}"
+        made_of = f"{recipe.method} {recipe.train_extraction.key} {recipe.learned.key}"
+        return f"{hashlib.sha256(made_of.encode()).hexdigest()[:12]}/{self.seed}"
 
 
 def runs_of(suite: Suite, experiment: str) -> list[Run]:

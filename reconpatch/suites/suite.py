@@ -13,6 +13,7 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 from reconpatch.datasets import Kind, Source, find_categories, kind_in
 from reconpatch.fetching.catalogue import Dataset, check_licence, load_catalogue
 from reconpatch.fetching.inventory import is_absent
+from reconpatch.methods import METHODS
 from reconpatch.settings import (
     AnyRecipe,
     Ensemble,
@@ -32,12 +33,6 @@ from reconpatch.suites.experiments import (
     load_experiments,
 )
 from reconpatch.utils.errors import InputError
-
-METHODS: dict[Method, Changes] = {
-    "PatchCore": {"representation": {"kind": "pooling"}},
-    "ReConPatch": {"representation": {"kind": "trained"}},
-}
-"""What makes a method of a suite's recipe."""
 
 
 class SuiteDataset(Settings):
@@ -93,7 +88,8 @@ class Suite(Settings):
     Attributes:
         recipe: what all recipes start from.
         refinement: what all refinements start from.
-        methods: what a method changes in it.
+        methods: what a method changes in it. A method that is named here has a column in the
+            tables that show every method.
         models: what stands for the paper's models.
         grids: of a table's rows, columns or categories, or of what a figure draws, those that the
             suite takes; all of a side of which it says nothing.
@@ -192,10 +188,12 @@ class Suite(Settings):
             InputError: the changes make no recipe.
         """
         chosen = self.models[model]
-        of_method = (METHODS[method], self.methods.get(method, {}))
+        own = self.methods.get(method, {})
         try:
             members = [
-                Recipe.model_validate(changed(self.recipe, member, *of_method, *changes))
+                METHODS[method].Recipe.model_validate(
+                    changed(_groups(self.recipe, method), own, _groups(member, method), *changes)
+                )
                 for member in chosen.members
             ]
             if len(members) == 1:
@@ -304,6 +302,21 @@ class Suite(Settings):
                 f"Suite {self.name} has the category {twice[0]} in two data sets of one name; a "
                 "table's rows need distinct names. Give the data sets names of their own."
             )
+
+
+def _groups(changes: Changes, method: Method) -> Changes:
+    """What a method takes of changes that are meant for any: it leaves the others' groups out.
+
+    What stands under a method's name is for that method alone.
+    """
+    fields = METHODS[method].Recipe.model_fields
+    others = {name for other in METHODS.values() for name in other.Recipe.model_fields}
+    common = {
+        name: value
+        for name, value in changes.items()
+        if name not in METHODS and (name in fields or name not in others)
+    }
+    return changed(common, changes.get(method, {}))
 
 
 def load_suite(path: Path, data_root: Path, config: Path) -> Suite:

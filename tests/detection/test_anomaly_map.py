@@ -5,7 +5,7 @@ import torch.nn.functional as F  # noqa: N812
 from scipy.ndimage import gaussian_filter
 
 from reconpatch.detection import anomaly_maps
-from reconpatch.settings import DetectionSettings
+from reconpatch.settings import MapSettings
 
 
 @pytest.mark.parametrize("upsampling", ["bilinear", "nearest"])
@@ -24,7 +24,7 @@ def test_maps_are_torchs_upsampling_under_scipys_gaussian(
         align_corners=False if upsampling == "bilinear" else None,
     )
     expected = [gaussian_filter(image, sigma, mode=border) for image in upsampled[:, 0].numpy()]
-    chosen = DetectionSettings(map_sigma=sigma, map_upsampling=upsampling, map_border=border)
+    chosen = MapSettings(sigma=sigma, upsampling=upsampling, border=border)
     maps = anomaly_maps(scores, size, chosen)
     assert maps.dtype == np.float32
     np.testing.assert_allclose(maps, expected, rtol=1e-5)
@@ -33,7 +33,7 @@ def test_maps_are_torchs_upsampling_under_scipys_gaussian(
 @pytest.mark.parametrize("upsampling", ["bilinear", "nearest"])
 @pytest.mark.parametrize("border", ["reflect", "mirror"])
 def test_even_scores_give_an_even_map_up_to_the_border(upsampling: str, border: str) -> None:
-    chosen = DetectionSettings(map_upsampling=upsampling, map_border=border)
+    chosen = MapSettings(upsampling=upsampling, border=border)
     maps = anomaly_maps(np.full((1, 7, 7), 3, dtype=np.float32), 56, chosen)
     np.testing.assert_allclose(maps, 3, rtol=1e-6)
 
@@ -41,7 +41,7 @@ def test_even_scores_give_an_even_map_up_to_the_border(upsampling: str, border: 
 def test_one_hot_patch_is_brightest_where_it_lies() -> None:
     scores = np.zeros((1, 8, 8), dtype=np.float32)
     scores[0, 2, 6] = 1
-    (found,) = anomaly_maps(scores, 64, DetectionSettings())
+    (found,) = anomaly_maps(scores, 64, MapSettings())
     row, column = np.unravel_index(found.argmax(), found.shape)
     # Cell (2, 6) covers rows 16 to 23 and columns 48 to 55.
     assert row in (19, 20)

@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reconpatch.detection import EnsembleMember, Scores, anomaly_maps, fuse, modified_z_score
-from reconpatch.settings import DetectionSettings
+from reconpatch.settings import MapSettings
 from reconpatch.utils.errors import InputError
 from tests import naive
 
@@ -84,7 +84,7 @@ def drawn_ensemble(seed: int) -> list[EnsembleMember]:
 def test_fused_scores_are_the_mean_of_z_scored_image_scores_and_maps(
     seed: int, deviation: str, upsampling: str
 ) -> None:
-    chosen = DetectionSettings(map_upsampling=upsampling)
+    chosen = MapSettings(upsampling=upsampling)
     members = drawn_ensemble(seed)
     images, maps = fuse(members, SIZE, chosen, deviation)
     expected = [
@@ -109,7 +109,7 @@ def test_fused_scores_are_the_mean_of_z_scored_image_scores_and_maps(
 @given(seed=SEEDS, deviation=DEVIATIONS)
 @settings(max_examples=20, deadline=None)
 def test_an_ensemble_of_one_ranks_images_and_pixels_as_its_model(seed: int, deviation: str) -> None:
-    chosen = DetectionSettings()
+    chosen = MapSettings()
     member = drawn_member(seed, (6, 6))
     images, maps = fuse([member], SIZE, chosen, deviation)
     assert np.array_equal(images.argsort(), member.test.images.argsort())
@@ -133,9 +133,9 @@ def test_one_members_scale_and_offset_and_the_members_order_do_not_matter(
         return Scores(*(scale * (part + shift) for part in (scores.images, scores.patches)))
 
     members = drawn_ensemble(seed)
-    images, maps = fuse(members, SIZE, DetectionSettings(), deviation)
+    images, maps = fuse(members, SIZE, MapSettings(), deviation)
     members[which] = EnsembleMember(moved(members[which].test), moved(members[which].training))
-    turned = fuse(members[::-1], SIZE, DetectionSettings(), deviation)
+    turned = fuse(members[::-1], SIZE, MapSettings(), deviation)
     np.testing.assert_allclose(turned[0], images, rtol=1e-3, atol=1e-3)
     np.testing.assert_allclose(turned[1], maps, rtol=1e-3, atol=1e-3)
 
@@ -145,7 +145,7 @@ def test_members_of_different_images_and_none_at_all_are_refused() -> None:
     fewer = Scores(member.test.images[:1], member.test.patches[:1])
     for members in ([], [member, EnsembleMember(fewer, member.training)]):
         with pytest.raises(ValueError, match="same images"):
-            fuse(members, SIZE, DetectionSettings())
+            fuse(members, SIZE, MapSettings())
 
 
 def test_without_scaling_the_plain_scores_are_averaged() -> None:
@@ -158,8 +158,8 @@ def test_without_scaling_the_plain_scores_are_averaged() -> None:
         )
         for _ in range(2)
     ]
-    images, maps = fuse(members, SIZE, DetectionSettings(), "none")
+    images, maps = fuse(members, SIZE, MapSettings(), "none")
     plain = [member.test for member in members]
     np.testing.assert_allclose(images, np.mean([scores.images for scores in plain], axis=0))
-    alone = [anomaly_maps(scores.patches, SIZE, DetectionSettings()) for scores in plain]
+    alone = [anomaly_maps(scores.patches, SIZE, MapSettings()) for scores in plain]
     np.testing.assert_allclose(maps, np.mean(alone, axis=0), rtol=1e-6)

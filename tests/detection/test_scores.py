@@ -18,7 +18,7 @@ from reconpatch.detection import (
     scores,
     select_coreset,
 )
-from reconpatch.settings import DetectionSettings
+from reconpatch.settings import DetectionSettings, MapSettings
 from reconpatch.utils.errors import InputError
 from tests import naive
 
@@ -51,14 +51,12 @@ def test_scores_and_maps_agree_with_anomalibs_patchcore() -> None:
     chosen = DetectionSettings(
         reweighting="top_patch",
         reweighting_neighbours=9,
-        map_upsampling="nearest",
-        map_border="mirror",
-        map_sigma=4.0,
     )
+    drawn_maps = MapSettings(upsampling="nearest", border="mirror", sigma=4.0)
     features = torch.from_numpy(embeddings.reshape(-1, embeddings.shape[-1]))
     bank = MemoryBank(torch.from_numpy(recorded["memory_bank"]))
     found = score(bank, features, embeddings.shape[1:3], chosen)
-    maps = anomaly_maps(found.patches, recorded["anomaly_maps"].shape[-1], chosen)
+    maps = anomaly_maps(found.patches, recorded["anomaly_maps"].shape[-1], drawn_maps)
     np.testing.assert_allclose(found.patches, recorded["patch_scores"], rtol=1e-4)
     np.testing.assert_allclose(found.images, recorded["image_scores"], rtol=1e-4)
     np.testing.assert_allclose(maps, recorded["anomaly_maps"], rtol=1e-4)

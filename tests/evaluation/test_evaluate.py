@@ -3,7 +3,7 @@ import pytest
 
 from reconpatch.detection import anomaly_maps
 from reconpatch.evaluation import evaluate
-from reconpatch.settings import DetectionSettings
+from reconpatch.settings import MapSettings
 
 IMAGE_SCORES = np.array([1.0, 2.0, 4.0, 3.0], dtype=np.float32)
 ANOMALOUS = np.array([False, False, True, True])
@@ -13,7 +13,7 @@ def hot_corners() -> np.ndarray:
     """Maps of which each anomalous image's upper left corner is high."""
     patches = np.ones((4, 4, 4), dtype=np.float32)
     patches[2:, 0, 0] = 9
-    return anomaly_maps(patches, 16, DetectionSettings(map_sigma=1.0))
+    return anomaly_maps(patches, 16, MapSettings(sigma=1.0))
 
 
 def test_pixels_are_ranked_by_their_maps_in_the_masks_places() -> None:

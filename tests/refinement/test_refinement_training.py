@@ -10,7 +10,7 @@ import torch
 
 from reconpatch.evaluation import auroc
 from reconpatch.refinement import Pool, RefinementNetwork, refine, train_refinement
-from reconpatch.settings import DetectionSettings, RefinementSettings
+from reconpatch.settings import MapSettings, RefinementSettings
 from reconpatch.utils.errors import InputError
 
 CPU = torch.device("cpu")
@@ -31,7 +31,7 @@ def pool(images: int = 8, size: int = 32) -> Pool:
     pixels[masks] = 160
     coarse = masks.reshape(images, 3, size // 8, 8, size // 8, 8).mean(axis=(3, 5))
     scores = coarse + rng.normal(0, 0.2, coarse.shape)
-    return Pool(pixels, masks, (scores.astype(np.float32),), DetectionSettings())
+    return Pool(pixels, masks, (scores.astype(np.float32),), MapSettings())
 
 
 def train(checkpoint: Path, settings: RefinementSettings = SMALL) -> dict[str, torch.Tensor]:

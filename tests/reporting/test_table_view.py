@@ -5,12 +5,12 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from reconpatch.methods.patchcore import PatchCoreRecipe
 from reconpatch.reporting.formats import NOT_RUN
 from reconpatch.reporting.page.ambiguities import document, swings
 from reconpatch.reporting.page.provenance_summary import steps
 from reconpatch.reporting.page.table_view import CellView, signed, table_view
 from reconpatch.reporting.table import COLUMNS
-from reconpatch.settings import Recipe
 from reconpatch.suites import Run, load_suite
 
 CONFIG = Path(__file__).parents[2] / "config"
@@ -78,7 +78,9 @@ def test_what_runs_share_is_counted_once() -> None:
         return {"steps": {"features": {**done, "fingerprint": features}, "evaluation": done}}
 
     told = [("a", record("same", 1.0)), ("b", record("same", 1.0)), ("c", record("other", 3.0))]
-    features, evaluation = steps([(Run("set", name, Recipe(), 0), of) for name, of in told])
+    features, evaluation = steps(
+        [(Run("set", name, PatchCoreRecipe(), 0), of) for name, of in told]
+    )
     assert (features.times, features.total, features.middle, features.peak) == (2, 6.0, 3.0, 300)
     assert (evaluation.times, evaluation.total, evaluation.longest) == (3, 8.0, 4.0)
 

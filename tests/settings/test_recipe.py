@@ -6,6 +6,8 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from reconpatch.methods.patchcore import PatchCoreRecipe
+from reconpatch.methods.reconpatch import ReConPatchRecipe
 from reconpatch.settings import (
     AugmentationSettings,
     Ensemble,
@@ -20,22 +22,33 @@ from reconpatch.settings import (
 AMBIGUITIES = Path(__file__).parents[2] / "docs" / "ambiguities.md"
 
 
-def test_equal_recipes_share_a_key_however_they_were_written() -> None:
-    spelled_out = Recipe.model_validate_json(Recipe().model_dump_json())
-    assert Recipe.model_validate_json("{}").key == spelled_out.key == Recipe().key
+@pytest.mark.parametrize("recipe", [PatchCoreRecipe, ReConPatchRecipe])
+def test_equal_recipes_share_a_key_however_they_were_written(recipe: type[Recipe]) -> None:
+    spelled_out = recipe.model_validate_json(recipe().model_dump_json())
+    assert recipe.model_validate_json("{}").key == spelled_out.key == recipe().key
 
 
 def test_another_setting_gives_another_key() -> None:
     texts = [
         "{}",
         '{"features": {"patch_size": 5}}',
-        '{"representation": {}}',
         '{"representation": {"k": 7}}',
-        '{"representation": {"kind": "pooling", "dimension": 8}}',
         '{"augmentation": {}}',
         '{"detection": {"coreset_share": 0.1}}',
+        '{"maps": {"sigma": 2}}',
     ]
-    assert len({Recipe.model_validate_json(text).key for text in texts}) == len(texts)
+    keys = {ReConPatchRecipe.model_validate_json(text).key for text in texts}
+    assert len(keys | {PatchCoreRecipe().key}) == len(texts) + 1
+
+
+def test_an_ensembles_key_knows_all_settings_of_its_members() -> None:
+    pairs = [
+        Ensemble(members=(ReConPatchRecipe(), ReConPatchRecipe(representation=chosen)))
+        for chosen in (RepresentationSettings(), RepresentationSettings(k=7))
+    ]
+    assert pairs[0].key != pairs[1].key
+    refined = [Refined(of=p.members[1], refinement=RefinementSettings()).key for p in pairs]
+    assert refined[0] != refined[1]
 
 
 @pytest.mark.parametrize(
@@ -49,18 +62,18 @@ def test_another_setting_gives_another_key() -> None:
         ('{"features": {"target_dimension": 8}}', "belong to aggregation patchcore"),
         (
             '{"representation": {"alpha": 1.5}}',
-            "representation.trained.alpha: .*less than or equal to 1",
+            "representation.alpha: .*less than or equal to 1",
         ),
         ('{"representation": {"k": 1, "half_set_rounding": "down"}}', "empty half set"),
         ('{"representation": {"k": 64, "batch_size": 32}}', "k 64 must be below batch_size 32"),
         ('{"detection": {"coreset_share": 0}}', "detection.coreset_share: .*greater than 0"),
-        ('{"detection": {"map_sigma": NaN}}', "detection.map_sigma"),
+        ('{"maps": {"sigma": NaN}}', "maps.sigma"),
         ("not json", "Invalid JSON"),
     ],
 )
 def test_impossible_recipes_say_which_setting_and_why(text: str, complaint: str) -> None:
     with pytest.raises(ValidationError) as refused:
-        Recipe.model_validate_json(text)
+        ReConPatchRecipe.model_validate_json(text)
     assert re.search(complaint, readable(refused.value))
 
 
@@ -75,7 +88,7 @@ def test_papers_settings_are_the_defaults() -> None:
     assert (representation.dimension, representation.epochs) == (512, 120)
     assert (representation.k, representation.alpha, representation.margin) == (5, 0.5, 1.0)
     assert (representation.learning_rate, representation.weight_decay) == (1e-5, 1e-2)
-    assert Recipe().detection.coreset_share == 0.01
+    assert PatchCoreRecipe().detection.coreset_share == 0.01
     refinement = RefinementSettings()
     assert (refinement.epochs, refinement.batch_size, refinement.momentum) == (500, 16, 0.9)
 
@@ -96,15 +109,18 @@ def test_impossible_refinements_say_which_setting_and_why(changes: Any, complain
 
 
 def test_models_that_see_other_images_have_no_common_map_to_refine() -> None:
-    pair = Ensemble(members=(Recipe(), Recipe(features=FeatureSettings(crop=160))))
+    pair = Ensemble(
+        members=(PatchCoreRecipe(), PatchCoreRecipe(features=FeatureSettings(crop=160)))
+    )
     with pytest.raises(ValidationError, match="must see the same images"):
         Refined(of=pair, refinement=RefinementSettings())
 
 
 def test_every_setting_has_a_line_in_the_list_of_ambiguities_or_of_the_papers_choices() -> None:
     text = AMBIGUITIES.read_text()
-    recipe = Recipe(representation=RepresentationSettings(), augmentation=AugmentationSettings())
+    recipe = ReConPatchRecipe(augmentation=AugmentationSettings())
     groups = json.loads(Refined(of=recipe, refinement=RefinementSettings()).model_dump_json())
     groups |= groups.pop("of")
-    missing = [n for group in groups.values() for n in group if f"`{n}`" not in text]
+    settings = [(g, n) for g, group in groups.items() if isinstance(group, dict) for n in group]
+    missing = [n for g, n in settings if f"`{n}`" not in text and f"`{g}.{n}`" not in text]
     assert not missing

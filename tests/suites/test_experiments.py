@@ -5,6 +5,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from reconpatch.methods.reconpatch import ReConPatchRecipe
 from reconpatch.settings import Ensemble, Recipe, Refined
 from reconpatch.suites import (
     Cell,
@@ -79,16 +80,15 @@ def test_the_papers_default_is_one_run_in_all_the_tables_that_show_it(paper: Sui
     assert len(recipes) == 1
     (default,) = recipes
     assert isinstance(default, Recipe)
-    assert default.trained
-    assert (default.trained.dimension, default.trained.k, default.trained.epochs) == (512, 5, 120)
+    trained = default.representation
+    assert (trained.dimension, trained.k, trained.epochs) == (512, 5, 120)
 
 
 def test_settings_of_the_papers_models_arrive_in_their_cells(paper: Suite) -> None:
     large = recipe_at(paper, "table5", "bottle", "Ours (WRN-101, 480)").recipe
-    assert isinstance(large, Recipe)
-    assert large.trained
+    assert isinstance(large, ReConPatchRecipe)
     assert (large.features.backbone, large.features.crop) == ("wide_resnet101_2", 480)
-    assert (large.features.patch_size, large.trained.learning_rate) == (5, 1e-6)
+    assert (large.features.patch_size, large.representation.learning_rate) == (5, 1e-6)
     pixel = recipe_at(paper, "table5", "bottle", "Ours (WRN-50, 224)", "pixel_auroc").recipe
     assert isinstance(pixel, Recipe)
     assert (pixel.features.layers, pixel.features.patch_size) == ((1, 2, 3), 5)
@@ -154,7 +154,7 @@ def test_each_unique_run_has_one_batch_and_what_it_needs_comes_before(demo: Suit
         assert ready - {batch.id} <= done
         owner = {run: b.id for b in work for run in b.runs}
         for run in batch.runs:
-            assert {owner[before] for before in run.line} <= ready
+            assert {owner[before] for before in run.ancestors} <= ready
             if run.representation:
                 assert trained.setdefault((place, run.representation), batch.id) in ready
         done.add(batch.id)
@@ -180,19 +180,13 @@ def test_what_a_suite_cannot_measure_says_why() -> None:
     assert reasons["table7"] == {"the suite has no data set that stands for BTAD"}
 
 
-def test_a_representation_of_another_kind_is_replaced_whole() -> None:
+def test_changes_are_merged_setting_by_setting() -> None:
     base = {"representation": {"epochs": 3, "dimension": 8}, "features": {"crop": 1}}
-    pooling = {"representation": {"kind": "pooling"}}
-    assert changed(base, pooling, {"representation": {"dimension": 4}}) == {
-        "representation": {"kind": "pooling", "dimension": 4},
+    assert changed(base, {"representation": {"epochs": 5}}, {"detection": {}}) == {
+        "representation": {"epochs": 5, "dimension": 8},
         "features": {"crop": 1},
+        "detection": {},
     }
-    assert changed(base, {"representation": {"epochs": 5}})["representation"] == {
-        "epochs": 5,
-        "dimension": 8,
-    }
-    again = {"representation": {"kind": "trained", "epochs": 5}}
-    assert changed(base, pooling, again)["representation"] == again["representation"]
 
 
 WHOLE = """

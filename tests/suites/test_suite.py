@@ -2,7 +2,9 @@ from pathlib import Path
 
 import pytest
 
-from reconpatch.settings import Recipe
+from reconpatch.methods.patchcore import PatchCoreRecipe
+from reconpatch.methods.reconpatch import ReConPatchRecipe
+from reconpatch.settings import DetectionSettings
 from reconpatch.suites import Suite, cells, load_suite, runs_of
 from reconpatch.utils.errors import InputError
 
@@ -16,9 +18,11 @@ seeds: [0, 1]
 keep_features: true
 recipe:
   features: {backbone: efficientnet_lite0}
-  representation: {epochs: 3}
+  detection: {coreset_share: 0.2}
+methods:
+  ReConPatch: {representation: {epochs: 3}}
 models:
-  single: {label: small, members: [{representation: {k: 7}}]}
+  single: {label: small, members: [{ReConPatch: {representation: {k: 7}}}]}
 grids:
   tableS1: ["3", "5"]
 """
@@ -40,13 +44,13 @@ def test_suites_that_come_with_the_project_are_valid(name: str) -> None:
 def test_a_model_changes_what_it_names_and_keeps_the_rest(tmp_path: Path) -> None:
     suite = load(tmp_path, WHOLE)
     recipe = suite.recipe_of("single", "ReConPatch", {"features": {"patch_size": 5}})
-    assert isinstance(recipe, Recipe)
-    assert recipe.trained
-    assert (recipe.trained.k, recipe.trained.epochs) == (7, 3)
+    assert isinstance(recipe, ReConPatchRecipe)
+    assert (recipe.representation.k, recipe.representation.epochs) == (7, 3)
     assert (recipe.features.patch_size, recipe.features.backbone) == (5, "efficientnet_lite0")
     patchcore = suite.recipe_of("single", "PatchCore")
-    assert isinstance(patchcore, Recipe)
-    assert patchcore.trained is None
+    assert isinstance(patchcore, PatchCoreRecipe)
+    assert patchcore.learned is None
+    assert patchcore.detection == recipe.detection == DetectionSettings(coreset_share=0.2)
 
 
 def test_seeds_multiply_the_runs_and_grids_thin_them_out(tmp_path: Path) -> None:

@@ -19,7 +19,8 @@ from reconpatch.features import image_batches
 from reconpatch.reporting.drawings.maps import COLOURS
 from reconpatch.reporting.table import Results
 from reconpatch.reporting.threshold import best_f1_threshold
-from reconpatch.runs.recipe_run import RecipeRun, read_scores
+from reconpatch.runs.recipe_run import RecipeRun
+from reconpatch.runs.score_files import read_scores
 from reconpatch.settings import Recipe
 from reconpatch.suites import Place, Run, Suite
 from reconpatch.utils.errors import InputError
@@ -33,6 +34,8 @@ SIDE, QUALITY = 192, 82
 
 SHOWN = 2
 """Pictures of each sort."""
+PAPERS = ("PatchCore", "ReConPatch")
+"""The methods that every suite may have measured; of the last the page shows maps."""
 
 TRUTH, FOUND = (230, 159, 0), (0, 120, 90)
 Masks = npt.NDArray[np.bool_]
@@ -110,9 +113,10 @@ def category_views(suite: Suite, results: Path) -> Iterator[CategoryView]:
 
 
 def _runs(suite: Suite, place: Place, read: Results) -> tuple[str, list[Run]]:
-    """PatchCore's and ReConPatch's runs with the first model that has any, and its label."""
+    """The methods' runs with the first model that has any, and its label; ReConPatch's last."""
     for name, model in suite.models.items():
-        recipes = [suite.recipe_of(name, method) for method in ("PatchCore", "ReConPatch")]
+        others = (method for method in suite.methods if method not in PAPERS)
+        recipes = [suite.recipe_of(name, method) for method in (*others, *PAPERS)]
         runs = [
             Run(place.dataset, place.category, recipe, suite.seeds[0])
             for recipe in recipes
@@ -142,7 +146,7 @@ def _method(
     anomalous = np.array([sample.anomalous for sample in store.category.test])
     edges = np.histogram_bin_edges(scores.images, BINS)
     masks = store.masks()
-    maps = anomaly_maps(scores.patches, run.recipe.features.crop, run.recipe.detection)
+    maps = anomaly_maps(scores.patches, run.recipe.features.crop, run.recipe.maps)
     metrics = record["metrics"]
     pixel = metrics["pixel_auroc"]
     method = MethodView(

@@ -8,7 +8,7 @@ from reconpatch.reporting.formats import MISSING
 from reconpatch.reporting.page.provenance_summary import MeasuredRecipe, Record
 from reconpatch.reporting.page.table_view import anchor
 from reconpatch.settings import Ensemble, Refined
-from reconpatch.suites import Method, Run, Suite
+from reconpatch.suites import Run, Suite
 
 
 def recipe_view(suite: Suite, recipe: MeasuredRecipe) -> dict[str, Any]:
@@ -31,11 +31,10 @@ def _changes(suite: Suite, recipe: MeasuredRecipe) -> Iterator[str]:
     if isinstance(chosen, Ensemble):
         yield f"{len(chosen.members)} members, deviation {chosen.deviation}"
         return
-    method: Method = "PatchCore" if chosen.pooled else "ReConPatch"
-    own = suite.recipe_of(next(iter(suite.models)), method).model_dump(mode="json")
+    own = suite.recipe_of(next(iter(suite.models)), chosen.method).model_dump(mode="json")
     for group, settings in recipe.settings.items():
         before = own.get(group) or {}
-        if settings is None:
+        if not isinstance(settings, dict):
             continue
         for name, value in settings.items():
             if before.get(name) != value and (group != "augmentation" or name == "rotation"):
@@ -52,7 +51,8 @@ def _line(run: Run, record: Record) -> dict[str, Any]:
         cells.append(MISSING if value is None else f"{scale * value:.2f}")
     detection = done.get("detection")
     counts = detection and detection["counts"]
-    cells.append(f"{counts['memory_bank']} × {counts['dimension']}" if counts else MISSING)
+    bank = counts and counts.get("memory_bank")
+    cells.append(f"{bank} × {counts['dimension']}" if bank else MISSING)
     for name in ("features", "training", "detection", "evaluation"):
         seconds = done.get(name, {}).get("seconds")
         cells.append(f"{sum(seconds.values()):.1f}" if seconds else MISSING)

@@ -1,0 +1,20 @@
+"""The methods that the suite measures: one file each, and this list of them."""
+
+from typing import Any
+
+from reconpatch.methods.linear_map import LinearMap
+from reconpatch.methods.method import Method, TrainingSet
+from reconpatch.methods.patchcore import PatchCore
+from reconpatch.methods.reconpatch import ReConPatch
+
+METHODS: dict[str, type[Method[Any]]] = {
+    method.name(): method
+    for method in (
+        PatchCore,
+        ReConPatch,
+        LinearMap,
+    )
+}
+"""Every method by its name in suites and tables."""
+
+__all__ = ["METHODS", "LinearMap", "Method", "PatchCore", "ReConPatch", "TrainingSet"]

@@ -1,0 +1,49 @@
+"""PatchCore: a coreset of the patch features themselves.
+
+Paper: Roth et al., "Towards Total Recall in Industrial Anomaly Detection", CVPR 2022. Its public
+code (amazon-science/patchcore-inspection, Apache-2.0) was read, and none of it was taken.
+
+Reads: patch features. Learns: nothing.
+
+Departs from its paper: the coreset is the exact greedy one in the full dimension, where the public
+code selects approximately on a random projection; scores are re-weighted as ReConPatch's are
+(Eq. 10 on every patch, by default), so that the two differ in their features alone.
+"""
+
+from typing import TYPE_CHECKING, Literal
+
+from reconpatch.methods.memory_bank import MemoryBankMethod, MemoryBankRecipe
+from reconpatch.settings import PoolingSettings
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from reconpatch.features import Patches
+
+
+class PatchCoreRecipe(MemoryBankRecipe):
+    """PatchCore's settings.
+
+    Attributes:
+        representation: the dimension that patch features are pooled to, where one is given.
+    """
+
+    method: Literal["PatchCore"] = "PatchCore"
+    representation: PoolingSettings = PoolingSettings()
+
+
+class PatchCore(MemoryBankMethod[PatchCoreRecipe]):
+    """A memory bank of patch features, pooled to fewer dimensions where asked for."""
+
+    Recipe = PatchCoreRecipe
+
+    @classmethod
+    def _dimension(cls, recipe: PatchCoreRecipe) -> int | None:
+        return recipe.representation.dimension
+
+    def represent(self, patches: "Patches | Tensor") -> "Tensor":
+        """Return patch features, averaged over neighbouring channels to the dimension."""
+        from reconpatch.detection import represent
+
+        dimension = self.recipe.representation.dimension
+        return represent(patches, None, self.device, pooled_dimension=dimension)

@@ -1,0 +1,68 @@
+"""The step that fits methods and scores the test images (Eqs. 9-10)."""
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+from safetensors.torch import save_file
+
+from reconpatch.methods.method import Method
+from reconpatch.runs.score_files import write_scores
+from reconpatch.utils.files import atomic_write, write_json
+from reconpatch.utils.provenance import Stopwatch, provenance
+
+if TYPE_CHECKING:
+    from reconpatch.detection import Scores
+    from reconpatch.runs.recipe_run import RecipeRun
+
+
+def detect(runs: "Sequence[RecipeRun]") -> "Iterator[tuple[RecipeRun, Method[Any]]]":
+    """Fit and score runs that share training set, method, representation and seed.
+
+    Yields each run with its fitted method, once its files are written.
+
+    Raises:
+        InputError: a method cannot be fitted.
+    """
+    if not runs:
+        return
+    first = runs[0]
+    training = first.training_set
+    fitted = first.method_class.fit_all(
+        [run.recipe for run in runs], training, first.device, first.representation_folder
+    )
+    for run in runs:
+        watch = Stopwatch()
+        with watch("fit"):
+            method = next(fitted)
+        with watch("scoring"):
+            scores = method.score(run.test_features.patches("test"))
+        images, h, w, _ = training.patches.shape
+        counts = {
+            "training_images": images,
+            "training_patches": images * h * w,
+            "model_bytes": sum(tensor.nbytes for tensor in method.tensors().values()),
+            **method.counts(),
+        }
+        record = {"counts": counts, **watch.record(), **provenance(run.device)}
+        _write(run, method, scores, record)
+        yield run, method
+
+
+def _write(run: "RecipeRun", method: Method[Any], scores: "Scores", record: dict[str, Any]) -> None:
+    """Write the fitted method and the test images' scores, and last ``detection.json``."""
+    with atomic_write(run.folder / "model.safetensors") as aside:
+        save_file(method.tensors(), aside)
+    write_scores(run.folder / "patch_scores.npz", scores)
+    test = run.test_features.category.test
+    table = pd.DataFrame(
+        {
+            "image": [str(sample.image) for sample in test],
+            "defect": [sample.defect for sample in test],
+            "anomalous": [sample.anomalous for sample in test],
+            "score": scores.images,
+        }
+    )
+    with atomic_write(run.folder / "scores.parquet") as aside:
+        table.to_parquet(aside)
+    write_json(run.folder / "detection.json", {"fingerprint": run.detection_fingerprint, **record})
