@@ -31,6 +31,11 @@ class Scores:
     images: Array
     patches: Array
 
+    @classmethod
+    def of(cls, patches: Tensor) -> "Scores":
+        """Return patch scores ``(N, h, w)`` with the largest of each image as the image's."""
+        return cls(patches.amax(dim=(1, 2)).cpu().numpy(), patches.cpu().numpy())
+
 
 @torch.inference_mode()
 def represent(

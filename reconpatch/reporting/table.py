@@ -17,7 +17,19 @@ from reconpatch.settings import AnyRecipe
 from reconpatch.suites import Cell, Place, Run, Suite, cells
 from reconpatch.utils.files import read_json
 
-COLUMNS = ["row", "column", "metric", "paper", "measured", "run", "std", "low", "high", "reason"]
+COLUMNS = [
+    "row",
+    "column",
+    "metric",
+    "paper",
+    "measured",
+    "run",
+    "std",
+    "low",
+    "high",
+    "reason",
+    "environment",
+]
 """The columns of every tidy table. AUROC is in percent, time in milliseconds."""
 
 UNPUBLISHED = pd.DataFrame(columns=["row", "column", "metric", "value"])
@@ -34,15 +46,32 @@ class Results:
         self.root = root
         self.record = cache(self._read_record)
         self.replicates = cache(self._replicates)
+        self.environments = cache(self._environments)
 
     def _read_record(self, run: Run, name: str) -> dict[str, Any] | None:
         """A JSON file of a run's; None where it is not there."""
         path = self.root / run.id / name
         return read_json(path) if path.is_file() else None
 
+    def _environments(self, run: Run) -> frozenset[str]:
+        """What a run's bits may hang on, and that of those which it goes on from."""
+        of_parents = (self.environments(parent) for parent in run.parents)
+        own = self.record(run, "metrics.json") or {}
+        steps = own.get("steps", {}).values()
+        return frozenset(_environment(step) for step in steps if "device_kind" in step).union(
+            *of_parents
+        )
+
     def _replicates(self, run: Run) -> dict[str, Floats]:
         with np.load(self.root / run.id / "replicates.npz") as archive:
             return dict(archive)
+
+
+def _environment(record: dict[str, Any]) -> str:
+    """Device kind, torch and FAISS of a step."""
+    versions = record["versions"]
+    device = {"cpu": "CPU", "cuda": "GPU"}.get(record["device_kind"], record["device_kind"])
+    return f"{device}, torch {versions['torch']}, FAISS {versions['faiss']}"
 
 
 def table(suite: Suite, name: str, results: Results, published: pd.DataFrame) -> pd.DataFrame:
@@ -52,7 +81,9 @@ def table(suite: Suite, name: str, results: Results, published: pd.DataFrame) ->
     deviation over seeds of the mean over categories (with two seeds or more), ``low`` and ``high``
     bound the bootstrap's 95 % interval over test images. ``run`` names the runs behind it by their
     folders below ``results``. What was not measured is blank, with its ``reason``. A category
-    without masks has no pixel figure to miss: pixel means leave it out. ``paper`` is as printed.
+    without masks has no pixel value to miss: pixel means leave it out. ``paper`` is as printed.
+    ``environment`` says on what kind of device, with which torch and FAISS, a value was measured;
+    several are separated by semicolons.
 
     Args:
         suite: which categories, recipes and seeds.
@@ -179,10 +210,12 @@ def seeds_of(suite: Suite, cell: Cell) -> tuple[int, ...]:
 
 def _record(cell: Cell, seeds: tuple[int, ...], results: Results) -> dict[str, Any]:
     """The cell's columns: its figures and the runs behind them, or why there are none."""
-    run = " ".join(run.id for run in runs_behind(cell, seeds))
+    behind = runs_behind(cell, seeds)
+    run = " ".join(run.id for run in behind)
     found = cell_values(cell, seeds, results)
     if isinstance(found, str):
         return {"run": run, "reason": found}
+    environments = frozenset[str]().union(*(results.environments(run) for run in behind))
     low, high = interval(found.replicates) if found.replicates.size else (None, None)
     return {
         "measured": float(found.by_seed.mean()),
@@ -190,6 +223,7 @@ def _record(cell: Cell, seeds: tuple[int, ...], results: Results) -> dict[str, A
         "std": float(found.by_seed.std(ddof=1)) if len(seeds) > 1 else None,
         "low": low,
         "high": high,
+        "environment": "; ".join(sorted(environments)) or None,
     }
 
 

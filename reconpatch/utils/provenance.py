@@ -12,6 +12,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import faiss
 import torch
 
 PACKAGE = Path(__file__).parents[1]
@@ -29,9 +30,11 @@ PACKAGES = (
 
 def provenance(device: torch.device) -> dict[str, Any]:
     """Return versions, device and commit of this process, as JSON-ready values."""
+    versions = {"python": platform.python_version(), "faiss": faiss.__version__}
     return {
-        "versions": {"python": platform.python_version(), **{p: version(p) for p in PACKAGES}},
+        "versions": versions | {package: version(package) for package in PACKAGES},
         "device": device_name(device),
+        "device_kind": device.type,
         "commit": _commit(),
     }
 

@@ -77,15 +77,22 @@ def suite(*categories: str, seeds: tuple[int, ...] = (0,)) -> Suite:
 
 
 def measure(
-    results: Path, run: Run, image: float, pixel: float | None = 0.9, spread: float = 0.01
+    results: Path,
+    run: Run,
+    image: float,
+    pixel: float | None = 0.9,
+    spread: float = 0.01,
+    device: str = "cpu",
 ) -> None:
     """Leave what a run leaves: its metrics, and replicates that spread around them."""
+    versions = {"torch": "2.14.1", "faiss": "1.15.1"}
     folder = results / run.id
     write_json(
         folder / "metrics.json",
         {
             "metrics": {"image_auroc": image, "pixel_auroc": pixel},
             "reasons": {} if pixel else {"pixel_auroc": "the category has no masks"},
+            "steps": {"detection": {"device_kind": device, "versions": versions}},
         },
     )
     noise = np.linspace(-spread, spread, 1000)
@@ -122,6 +129,17 @@ def test_rows_are_the_papers_and_means_are_over_their_categories(tmp_path: Path)
     assert pd.isna(pixel["measured"]["leather"])
     assert pixel["reason"]["leather"] == "leather: the category has no masks"
     assert pixel["measured"]["Average"] == pytest.approx(90)
+
+
+def test_a_cell_says_where_its_runs_were_measured(tmp_path: Path) -> None:
+    asked = suite("bottle", "carpet")
+    for run in runs_of(asked, "table5"):
+        measure(tmp_path, run, 0.9, device={"bottle": "cpu", "carpet": "cuda"}[run.category])
+    ours = measured(asked, tmp_path).dropna(subset=["measured"])
+    environments = ours[ours["metric"] == "image_auroc"].set_index("row")["environment"]
+    cpu, gpu = "CPU, torch 2.14.1, FAISS 1.15.1", "GPU, torch 2.14.1, FAISS 1.15.1"
+    assert (environments["bottle"], environments["carpet"]) == (cpu, gpu)
+    assert environments["Average"] == f"{cpu}; {gpu}"
 
 
 def test_a_figure_is_the_mean_over_seeds_with_its_spread_and_interval(tmp_path: Path) -> None:

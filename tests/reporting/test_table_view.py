@@ -45,6 +45,15 @@ def test_a_figure_shows_all_that_is_known_of_it_and_leads_to_its_runs() -> None:
     assert (found["theirs"].ours, found["theirs"].value) == (False, 96.1)
 
 
+def test_environments_are_told_where_they_differ_within_a_table() -> None:
+    alike = [cell("a", measured=1.0, environment="CPU"), cell("b", measured=1.0, environment="CPU")]
+    assert table_view(pd.DataFrame(alike, columns=COLUMNS)).environments == ()
+    assert figures(*alike)["a"].environment is None
+    other = [alike[0], cell("b", measured=1.0, environment="GPU"), cell("c")]
+    assert table_view(pd.DataFrame(other, columns=COLUMNS)).environments == ("CPU", "GPU")
+    assert [view.environment for view in figures(*other).values()] == ["CPU", "GPU", None]
+
+
 @pytest.mark.parametrize(
     ("difference", "text"),
     [(1.234, "▲ +1.23"), (-1.235, "▼ −1.24"), (0.001, "= 0.00"), (-0.001, "= 0.00")],

@@ -27,6 +27,7 @@ class CellView:
         links: the places on the page that tell of its runs, with their names.
         reason: why it is missing.
         ours: whether we run what it is about.
+        environment: where it was measured, if the table's values come from several environments.
     """
 
     value: float | None
@@ -38,6 +39,7 @@ class CellView:
     links: tuple[tuple[str, str], ...]
     reason: str | None
     ours: bool
+    environment: str | None = None
 
 
 @dataclass(frozen=True)
@@ -59,10 +61,11 @@ class RowView:
 
 @dataclass(frozen=True)
 class TableView:
-    """A table: its columns and rows."""
+    """A table: its columns and rows, and the environments of its values if they are several."""
 
     columns: tuple[ColumnView, ...]
     rows: tuple[RowView, ...]
+    environments: tuple[str, ...]
 
     @property
     def paired(self) -> bool:
@@ -75,8 +78,11 @@ NOTHING = CellView(None, None, None, None, None, None, (), None, ours=True)
 
 def table_view(tidy: pd.DataFrame) -> TableView:
     """Return a tidy table in the paper's shape, each figure with all that is known of it."""
+    environments = tuple(sorted(tidy["environment"].dropna().unique()))
+    if len(environments) < 2 and not any(";" in each for each in environments):
+        environments = ()
     by_place = {
-        (record["row"], record["column"], record["metric"]): _cell(record)
+        (record["row"], record["column"], record["metric"]): _cell(record, bool(environments))
         for record in tidy.to_dict("records")
     }
     pairs = tidy.groupby(["row", "column"], sort=False)["metric"].nunique().groupby("column").max()
@@ -99,7 +105,7 @@ def table_view(tidy: pd.DataFrame) -> TableView:
         )
         for row in dict.fromkeys(tidy["row"])
     )
-    return TableView(tuple(columns), rows)
+    return TableView(tuple(columns), rows, environments)
 
 
 def _first(
@@ -109,7 +115,7 @@ def _first(
     return next((figure for figure in found if figure), NOTHING)
 
 
-def _cell(record: dict[Any, Any]) -> CellView:
+def _cell(record: dict[Any, Any], mixed: bool) -> CellView:
     form = METRICS[record["metric"]]
     measured = None if pd.isna(record["measured"]) else record["measured"]
     paper = None if pd.isna(record["paper"]) else record["paper"]
@@ -131,6 +137,7 @@ def _cell(record: dict[Any, Any]) -> CellView:
         links=tuple(_links(record["run"])) if measured is not None else (),
         reason=None if pd.isna(record["reason"]) or not ours else record["reason"],
         ours=ours,
+        environment=record["environment"] if mixed and measured is not None else None,
     )
 
 

@@ -1,0 +1,40 @@
+"""Nearest mean: the distance of a patch to the mean training patch. A toy, for the tests."""
+
+from typing import TYPE_CHECKING, Literal
+
+from reconpatch.methods.method import Method, TrainingSet
+from reconpatch.settings import Recipe, Settings
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from reconpatch.detection import Scores
+    from reconpatch.features import Patches
+
+
+class MeanSettings(Settings):
+    squared: bool = False
+
+
+class NearestMeanRecipe(Recipe):
+    method: Literal["nearest mean"] = "nearest mean"
+    mean: MeanSettings = MeanSettings()
+
+
+class NearestMean(Method[NearestMeanRecipe]):
+    Recipe = NearestMeanRecipe
+
+    def fit(self, training: TrainingSet) -> None:
+        self.load({"mean": self.represent(training.patches).mean(dim=0)})
+
+    def score(self, patches: "Patches | Tensor") -> "Scores":
+        from reconpatch.detection import Scores
+
+        distances = (self.represent(patches) - self.mean).norm(dim=1).view(patches.shape[:3])
+        return Scores.of(distances.square() if self.recipe.mean.squared else distances)
+
+    def tensors(self) -> "dict[str, Tensor]":
+        return {"mean": self.mean.cpu()}
+
+    def load(self, tensors: "dict[str, Tensor]") -> None:
+        self.mean = tensors["mean"].to(self.device)
