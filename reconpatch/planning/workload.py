@@ -11,10 +11,10 @@ import torch
 from reconpatch.datasets import Category, Source, btad, load_category, mvtec_ad
 from reconpatch.datasets.demo.writer import DEFECTS, TEST_GOOD, TEST_PER_DEFECT, TRAIN
 from reconpatch.datasets.images import list_images
-from reconpatch.detection import coreset_size
 from reconpatch.features import patch_features
+from reconpatch.methods import METHODS
+from reconpatch.methods.method import Needs, Sizes
 from reconpatch.planning.untrained import untrained_backbone
-from reconpatch.runs.recipe_run import epochs_to_keep
 from reconpatch.settings import (
     Ensemble,
     ExtractionSettings,
@@ -86,42 +86,14 @@ class RunWork:
     patches: Patches
 
     @property
-    def train_patches(self) -> int:
-        """N."""
-        return self.images.train * self.patches.an_image
+    def sizes(self) -> Sizes:
+        """What its needs grow with."""
+        images, patches = self.images, self.patches
+        return Sizes(images.train, images.test, patches.an_image, patches.dimension)
 
-    @property
-    def test_patches(self) -> int:
-        """Q."""
-        return self.images.test * self.patches.an_image
-
-    @property
-    def dimension(self) -> int:
-        """d, of what detection works on: f's or the pooled one, or D as it comes."""
-        return self.recipe.representation.dimension or self.patches.dimension
-
-    @property
-    def bank(self) -> int:
-        """M, the coreset's size."""
-        return coreset_size(self.train_patches, self.recipe.detection.coreset_share)
-
-    @property
-    def steps(self) -> int:
-        """Mini-batches of the training; 0 for PatchCore."""
-        settings = self.recipe.trained
-        return settings.epochs * (self.train_patches // settings.batch_size) if settings else 0
-
-    @property
-    def snapshots(self) -> int:
-        """How many copies of f are kept along the training; 0 for PatchCore."""
-        if not (settings := self.recipe.trained):
-            return 0
-        return len(epochs_to_keep(settings.epochs))
-
-    @property
-    def maps(self) -> int:
-        """Anomaly maps that a pixel AUROC is taken of; 0 without masks."""
-        return self.images.test if self.images.has_masks else 0
+    def needs(self, *, on_gpu: bool = False) -> Needs:
+        """Return what its method says that it takes."""
+        return METHODS[self.recipe.method].needs(self.recipe, self.sizes, on_gpu=on_gpu)
 
 
 @dataclass(frozen=True)
@@ -205,33 +177,14 @@ class Workload:
         )
 
     @cached_property
-    def trainings(self) -> tuple[RunWork, ...]:
-        """A run for each unique representation."""
+    def learned(self) -> tuple[RunWork, ...]:
+        """A run for each unique representation that is learned."""
         found = {
             (work.run.dataset, work.run.category, work.run.representation): work
             for work in self.works
-            if work.recipe.trained
+            if work.run.representation
         }
         return tuple(found.values())
-
-    @cached_property
-    def selections(self) -> tuple[RunWork, ...]:
-        """For each selection of a coreset the run of the largest share, which it is made for.
-
-        The other runs of the batch that share training patches, representation and seed take a
-        beginning of it.
-        """
-        largest: dict[object, RunWork] = {}
-        for batch in self.batches:
-            for run in batch.runs:
-                if isinstance(run.recipe, Recipe):
-                    recipe = run.recipe
-                    shared = (batch.id, recipe.train_extraction, recipe.representation, run.seed)
-                    work = self.work(run)
-                    largest[shared] = max(
-                        work, largest.get(shared, work), key=lambda work: work.bank
-                    )
-        return tuple(largest.values())
 
     @cached_property
     def timed(self) -> tuple[RunWork, ...]:
@@ -254,16 +207,6 @@ class Workload:
             for name in self.suite.experiments.figures
             if (drawn := panels(self.suite, name))
         }
-
-    @cached_property
-    def embeddings(self) -> dict[str, int]:
-        """How many UMAP panels there are in each figure that has some."""
-        found = {}
-        for name, works in self.figures.items():
-            figure = self.suite.experiments.figures[name]
-            if figure.draws == "embedding":
-                found[name] = len(works) + (works[-1].snapshots if figure.along_training else 0)
-        return found
 
     @cached_property
     def extractions(self) -> tuple[Extraction, ...]:
