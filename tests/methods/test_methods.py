@@ -1,0 +1,134 @@
+"""What every method of the registry promises, and what the memory banks share."""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load, save
+
+from reconpatch.detection import Scores
+from reconpatch.methods import METHODS, Method, PatchCore, TrainingSet
+from reconpatch.settings import DetectionSettings, Recipe
+from reconpatch.utils.errors import InputError
+
+CPU = torch.device("cpu")
+RNG = np.random.default_rng(0)
+TRAINING = TrainingSet(RNG.normal(size=(6, 4, 5, 12)).astype(np.float32), 3, "made up")
+TEST = RNG.normal(size=(3, 4, 5, 12)).astype(np.float32)
+
+
+def recipe(method: str, share: float = 0.2) -> Recipe:
+    settings = {"dimension": 8, "epochs": 1, "batch_size": 16, "projection_dimension": 4}
+    known = METHODS[method].Recipe.model_fields["representation"].annotation
+    chosen = {k: v for k, v in settings.items() if k in known.model_fields}
+    return METHODS[method].Recipe.model_validate(
+        {"representation": chosen, "detection": {"coreset_share": share}}
+    )
+
+
+def new(method: str, folder: Path, share: float = 0.2) -> Method[Any]:
+    """A method of the registry, its representation learned."""
+    kind, chosen = METHODS[method], recipe(method, share)
+    if kind.learner and not (folder / "representation.safetensors").exists():
+        __import__(kind.learner)
+        sys.modules[kind.learner].learn(
+            TRAINING.patches, chosen.learned, 0, device=CPU, folder=folder, description="learning"
+        )
+    return kind(chosen, CPU, folder if kind.learner else None)
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_a_loaded_method_scores_as_the_fitted_one(name: str, tmp_path: Path) -> None:
+    fitted = new(name, tmp_path)
+    fitted.fit(TRAINING)
+    loaded = new(name, tmp_path)
+    loaded.load(load(save(fitted.tensors())))
+    for ours, theirs in (
+        (fitted.score(TEST), loaded.score(TEST)),
+        (fitted.score_training(TRAINING), loaded.score_training(TRAINING)),
+    ):
+        assert np.array_equal(ours.images, theirs.images)
+        assert np.array_equal(ours.patches, theirs.patches)
+    assert loaded.counts() == fitted.counts()
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_methods_fitted_together_are_those_fitted_alone(name: str, tmp_path: Path) -> None:
+    shares = (0.1, 0.5, 0.2)
+    alone = [new(name, tmp_path, share) for share in shares]
+    together = type(alone[0]).fit_all(
+        [method.recipe for method in alone], TRAINING, CPU, alone[0].folder
+    )
+    for method, other in zip(alone, together, strict=True):
+        method.fit(TRAINING)
+        assert np.array_equal(method.score(TEST).patches, other.score(TEST).patches)
+    assert [method.counts()["memory_bank"] for method in alone] == [12, 60, 24]
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_a_training_image_is_scored_without_its_own_vectors(name: str, tmp_path: Path) -> None:
+    method = new(name, tmp_path)
+    method.fit(TRAINING)
+    scores = method.score_training(TRAINING)
+    for image in range(len(TRAINING.patches)):
+        alone = method.score_left_out(TRAINING.patches[image : image + 1], image)
+        np.testing.assert_allclose(scores.patches[image], alone.patches[0], rtol=1e-5)
+        others = new(name, tmp_path)
+        kept = method.indices // 20 != image
+        vectors = method.tensors()["vectors"][kept]
+        others.load({"vectors": vectors, "indices": method.indices[kept]})
+        assert np.array_equal(
+            alone.patches, others.score(TRAINING.patches[image : image + 1]).patches
+        )
+    first = method.score_training(TRAINING, images=2)
+    assert np.array_equal(first.patches, scores.patches[:2])
+
+
+class PlainRecipe(Recipe):
+    method: str = "plain"
+
+
+class Plain(Method[PlainRecipe]):
+    Recipe = PlainRecipe
+
+    def fit(self, training: TrainingSet) -> None: ...
+
+    def score(self, patches: Any) -> Scores:
+        return Scores.of(torch.as_tensor(patches).sum(dim=-1))
+
+    def tensors(self) -> dict[str, torch.Tensor]:
+        return {}
+
+    def load(self, tensors: dict[str, torch.Tensor]) -> None: ...
+
+
+def test_what_a_method_cannot_do_is_said_with_its_name() -> None:
+    method = Plain(PlainRecipe(), CPU)
+    for work in (lambda: method.score_training(TRAINING), lambda: method.score_left_out(TEST, 0)):
+        with pytest.raises(InputError, match=r"^plain cannot .* Leave it out of them\.$"):
+            work()
+    assert torch.equal(method.represent(TEST), torch.from_numpy(TEST).flatten(0, 2))
+
+
+def test_an_image_scores_as_its_highest_patch() -> None:
+    found = Plain(PlainRecipe(), CPU).score(TEST)
+    np.testing.assert_allclose(found.images, TEST.sum(axis=-1).max(axis=(1, 2)), rtol=1e-5)
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_a_methods_file_says_where_it_comes_from(name: str) -> None:
+    head = sys.modules[METHODS[name].__module__].__doc__ or ""
+    assert METHODS[name].name() == name
+    for said in ("Paper: ", "Reads: ", "Learns: "):
+        assert said in head
+
+
+def test_patchcore_pools_to_its_dimension() -> None:
+    chosen = PatchCore.Recipe.model_validate({"representation": {"dimension": 4}})
+    pooled = PatchCore(chosen, CPU).represent(TEST)
+    expected = TEST.reshape(-1, 4, 3).mean(axis=2)
+    np.testing.assert_allclose(pooled.numpy(), expected, rtol=1e-5, atol=1e-6)
+    assert DetectionSettings() == chosen.detection
