@@ -170,7 +170,7 @@ def test_evidence_is_drawn_to_one_scale_and_said_in_words(suite: Suite, tmp_path
     (row,) = shown.rows
     assert (row.measured, row.interval, row.paper) == ("+10.00 %", "+10.00 to +10.00", "+0.53 %")
     assert row.x(0) == 100
-    assert 100 < row.x(row.by) < row.x(row.difference.value) <= 192
+    assert 100 < row.x(row.found.check.by) < row.x(row.found.difference.value) <= 192
     assert "measured +10.00 %" in row.spoken
 
 

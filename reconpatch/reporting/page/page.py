@@ -79,7 +79,7 @@ def page(
     tidy = {name: of[0] for name, of in tables.items()}
     found = steps(records)
     swung = swings(suite, tidy)
-    tally = Counter(claim.verdict for claim in claims)
+    tally = Counter(each.verdict for each in judged)
     context = {
         "suite": suite,
         "tables": sheets,
@@ -93,7 +93,7 @@ def page(
         "tally": [
             (said, tally[said]) for said in ("holds", "does not hold", "cannot tell", "not tested")
         ],
-        "unsupported": [claim for claim in claims if claim.supported is False],
+        "unsupported": [claim for claim in claims if claim.judged.supported is False],
         "headlines": _headlines(tidy),
         "data": _data(suite),
         "models": list(dict.fromkeys(model.label for model in suite.models.values())),
@@ -143,7 +143,7 @@ def _sheet(
     reasons: list[str],
 ) -> dict[str, Any]:
     experiment = suite.experiments.tables[name]
-    about = [c for c in claims if any(row.table == name for row in c.rows)]
+    about = [c for c in claims if any(row.found.check.table == name for row in c.rows)]
     return {
         "name": name,
         "title": title(name),
@@ -156,7 +156,7 @@ def _sheet(
             (form, f"{name}.{ending}", _text_uri(files[f"tables/{name}.{ending}"]))
             for form, ending in (("CSV", "csv"), ("Markdown", "md"), ("LaTeX", "tex"))
         ],
-        "verdicts": [(c.claim.name, c.verdict, c.anchor) for c in about],
+        "verdicts": [(c.judged.claim.name, c.judged.verdict, c.anchor) for c in about],
     }
 
 
