@@ -121,6 +121,16 @@ def test_a_dry_run_counts_the_runs_behind_each_table(finished: Path) -> None:
     }
 
 
+def test_a_stale_lock_is_taken_away_without_further_words(finished: Path) -> None:
+    command = [sys.executable, "-m", "snakemake", "--unlock", *TINY_CONFIG[:2]]
+    subprocess.run([*command, "data_root=images"], cwd=finished, check=True)
+
+
+def test_jobs_leave_what_snakemake_measured_of_them(finished: Path) -> None:
+    left = {path.stem for path in (finished / "logs" / "benchmarks").rglob("*.tsv")}
+    assert {"inspect", "table5", "tiny-figure3", "tiny-report", "time-inference-tiny"} <= left
+
+
 def test_a_changed_experiment_reruns_what_depends_on_it_alone(finished: Path) -> None:
     experiments = finished / "config" / "experiments.yaml"
     experiments.write_text(TABLES.replace("{k: 3}", "{k: 4}"))

@@ -1,4 +1,5 @@
 import sys
+from functools import cache
 from hashlib import sha256
 from pathlib import Path
 from shlex import quote
@@ -56,9 +57,6 @@ try:
     BATCHES = {batch.id: batch for batch in batches(SUITE)}
     TIMED = timed_runs(SUITE)
     FIGURES = [name for name in SUITE.experiments.figures if panels(SUITE, name)]
-    # Snakemake itself knows only later that a run is dry.
-    if {"-n", "-np", "--dry-run", "--dryrun"} & set(sys.argv):
-        print(summary(SUITE), file=sys.stderr)
 except InputError as error:
     raise WorkflowError(str(error))
 
@@ -86,6 +84,19 @@ wildcard_constraints:
     patches="[0-9a-f]{12}",
     experiment=r"\w+",
     figure="|".join(FIGURES) or "none",
+
+
+@cache
+def print_summary():
+    print(summary(SUITE), file=sys.stderr)
+
+
+def whole_report(wildcards):
+    """All that a suite is to leave. A dry run says how many runs that takes."""
+    # Snakemake knows whether its run is dry once it builds the DAG, which is when it asks this.
+    if workflow.dryrun:
+        print_summary()
+    return rules.report.output
 
 
 def category_folders(wildcards):

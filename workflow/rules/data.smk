@@ -3,6 +3,8 @@ rule demo:
         directory("results/demo"),
     log:
         "logs/demo.log",
+    benchmark:
+        "logs/benchmarks/demo.tsv"
     conda:
         "../../environment.yml"
     params:
@@ -61,6 +63,8 @@ rule inspect:
         f"{DATA}/category.json",
     log:
         "logs/{dataset}/{category}/inspect.log",
+    benchmark:
+        "logs/benchmarks/{dataset}/{category}/inspect.tsv"
     # Trouble with the data shows before hours of work, not after.
     priority: 100
     conda:

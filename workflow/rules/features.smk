@@ -10,6 +10,8 @@ rule extract:
         record=f"{PATCHES}/features.json",
     log:
         "logs/{dataset}/{category}/extract-{patches}.log",
+    benchmark:
+        "logs/benchmarks/{dataset}/{category}/extract-{patches}.tsv"
     conda:
         "../../environment.yml"
     threads: config["threads"]

@@ -11,6 +11,8 @@ rule figure:
         png=f"reports/{SUITE.name}/figures/{{figure}}.png",
     log:
         f"logs/{SUITE.name}-{{figure}}.log",
+    benchmark:
+        f"logs/benchmarks/{SUITE.name}-{{figure}}.tsv"
     conda:
         "../../environment.yml"
     params:
@@ -60,6 +62,8 @@ rule report:
         ],
     log:
         f"logs/{SUITE.name}-report.log",
+    benchmark:
+        f"logs/benchmarks/{SUITE.name}-report.tsv"
     conda:
         "../../environment.yml"
     params:

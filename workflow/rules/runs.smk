@@ -5,6 +5,8 @@ rule measure:
         f"{BATCH}.json",
     log:
         "logs/{dataset}/{category}/{experiment}.log",
+    benchmark:
+        "logs/benchmarks/{dataset}/{category}/{experiment}.tsv"
     # Features that are here are used up before more are made: they may be many gigabytes.
     priority: 30
     conda:
@@ -34,10 +36,12 @@ rule time_inference:
         [f"results/runs/{run.id}/inference.json" for run in TIMED],
     log:
         f"logs/time-inference-{SUITE.name}.log",
+    benchmark:
+        f"logs/benchmarks/time-inference-{SUITE.name}.tsv"
     conda:
         "../../environment.yml"
     # Nothing else runs beside it, as that would count.
-    threads: workflow.cores
+    threads: workflow.resource_settings.cores or config["threads"]
     resources:
         gpu=GPUS,
     params:
