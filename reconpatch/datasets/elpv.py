@@ -14,13 +14,16 @@ under CC BY-NC-SA 4.0: no commercial use.
 from collections.abc import Iterable
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Literal, get_args
+from typing import TYPE_CHECKING, Literal, cast, get_args
 
 import numpy as np
 
 from reconpatch.datasets.category import GOOD, Category, Sample
 from reconpatch.datasets.inspection import inspect_category
 from reconpatch.utils.errors import InputError
+
+if TYPE_CHECKING:
+    from reconpatch.datasets.source import Source
 
 CellType = Literal["mono", "poly"]
 DEFECTIVE = "defective"
@@ -69,6 +72,11 @@ def read_elpv(
         test=_samples(held_out[:test_per_class], GOOD)
         + _samples(anomalous[:test_per_class], DEFECTIVE),
     )
+
+
+def read(source: "Source", name: str) -> Category:
+    """Return the category ``name`` of a source of this layout; raises as :func:`read_elpv`."""
+    return read_elpv(cast(CellType, name), source.split_seed, source.train, source.test_per_class)
 
 
 def _folder() -> Path:

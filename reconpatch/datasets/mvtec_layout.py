@@ -11,11 +11,15 @@ Image Anomaly Detection and Localization", ISIE 2021 (BTAD).
 """
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from reconpatch.datasets.category import GOOD, Category, Kind, Sample
 from reconpatch.datasets.images import list_images
 from reconpatch.datasets.inspection import inspect_category
 from reconpatch.utils.errors import InputError
+
+if TYPE_CHECKING:
+    from reconpatch.datasets.source import Source
 
 
 def read_mvtec_layout(folder: Path, dataset: str, kind: Kind | None) -> Category:
@@ -55,6 +59,12 @@ def read_mvtec_layout(folder: Path, dataset: str, kind: Kind | None) -> Category
             for image in list_images(part)
         ],
     )
+
+
+def read(source: "Source", name: str) -> Category:
+    """Return the category ``name`` of a source; raises as :func:`read_mvtec_layout`."""
+    assert source.root  # A source of this layout has one.
+    return read_mvtec_layout(source.root / name, source.dataset, kind=None)
 
 
 def find_categories(root: Path) -> list[str]:

@@ -1,18 +1,28 @@
 """Where a data set comes from, as a suite of experiments states it."""
 
 from dataclasses import replace
+from importlib import import_module
 from pathlib import Path
-from typing import Literal, Self, cast
+from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
 from reconpatch.datasets.category import Category, Kind
 from reconpatch.datasets.demo import CATEGORIES
-from reconpatch.datasets.elpv import CellType, read_elpv
 from reconpatch.datasets.mvtec_ad import kind_of
-from reconpatch.datasets.mvtec_layout import read_mvtec_layout
 from reconpatch.settings import Settings
 from reconpatch.utils.errors import InputError
+from reconpatch.utils.fingerprint import code_fingerprint
+
+READERS = {
+    "mvtec": "reconpatch.datasets.mvtec_layout",
+    "elpv": "reconpatch.datasets.elpv",
+    "demo": "reconpatch.datasets.mvtec_layout",
+}
+"""The module whose ``read(source, name)`` lists a category's images, by layout.
+
+By name, and imported when it is used, so that an edit of one makes no other's lists stale.
+"""
 
 
 class Source(Settings):
@@ -70,14 +80,12 @@ def load_category(source: Source, name: str) -> Category:
     Raises:
         InputError: There is no such category, or it is not whole.
     """
-    if source.layout == "elpv":
-        category = read_elpv(
-            cast(CellType, name), source.split_seed, source.train, source.test_per_class
-        )
-        return replace(category, dataset=source.dataset)
-    assert source.root is not None  # Source has checked it.
-    if source.layout == "mvtec":
-        return read_mvtec_layout(source.root / name, source.dataset, kind_in(source, name))
-    if name not in CATEGORIES:
+    if source.layout == "demo" and name not in CATEGORIES:
         raise InputError(f"the demo has no category {name}; it has {' and '.join(CATEGORIES)}")
-    return read_mvtec_layout(source.root / name, source.dataset, CATEGORIES[name])
+    category: Category = import_module(READERS[source.layout]).read(source, name)
+    return replace(category, dataset=source.dataset, kind=kind_in(source, name))
+
+
+def reader_code(source: Source) -> str:
+    """Return the fingerprint of the code that lists the images of this source's layout alone."""
+    return code_fingerprint(READERS[source.layout])

@@ -81,6 +81,16 @@ def greedy_coreset(
     return taken
 
 
+def select_coreset(features: Tensor, count: int, seed: int, description: str = "coreset") -> Tensor:
+    """Return the indices ``(count,)`` of the features' coreset; the seed draws its first point.
+
+    They stand in the order in which they were taken, so that the first n are the coreset of n:
+    one selection serves several sizes.
+    """
+    start = int(np.random.default_rng(seed).integers(len(features)))
+    return greedy_coreset(features, count, start, description=description)
+
+
 class _Points:
     """All features with what their squared distances need: the mean and the centred norms.
 

@@ -1,14 +1,15 @@
 """From images to patch features (Section 3.1)."""
 
 from reconpatch.features.aggregation import concatenate, patch_features, pool_as_patchcore
-from reconpatch.features.backbones import TIMM_NAMES, Backbone, load_backbone, map_indices
+from reconpatch.features.backbones import Backbone, map_indices
 from reconpatch.features.extract import extract
 from reconpatch.features.images import image_batches
+from reconpatch.features.presets import presets, timm_name
+from reconpatch.features.pretrained import find_weights, load_backbone, weights_here
 from reconpatch.features.store import FeatureStore, Patches
-from reconpatch.features.weights import Weights, find_weights, weights_here
+from reconpatch.features.weights import Weights
 
 __all__ = [
-    "TIMM_NAMES",
     "Backbone",
     "FeatureStore",
     "Patches",
@@ -21,5 +22,7 @@ __all__ = [
     "map_indices",
     "patch_features",
     "pool_as_patchcore",
+    "presets",
+    "timm_name",
     "weights_here",
 ]

@@ -1,23 +1,20 @@
-"""A category's images, once through the backbone, to patch features on disk."""
+"""A category's patch features on disk: computed where those that are there are not current."""
 
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Never
 
-import numpy as np
 import torch
-from torch import Tensor
-from tqdm import tqdm
 
-from reconpatch.datasets import Category, Sample
-from reconpatch.features.aggregation import patch_features
-from reconpatch.features.backbones import Backbone, load_backbone
-from reconpatch.features.images import image_batches, masks
-from reconpatch.features.store import FeatureStore, Split
-from reconpatch.settings import ExtractionSettings, FeatureSettings
-from reconpatch.utils.files import atomic_write, write_json
-from reconpatch.utils.fingerprint import fingerprint, source_hash
+from reconpatch.datasets import Category
+from reconpatch.features.arrays import ARRAYS, write_arrays
+from reconpatch.features.backbones import build_backbone, map_indices
+from reconpatch.features.presets import timm_name
+from reconpatch.features.pretrained import find_weights
+from reconpatch.features.store import FeatureStore
+from reconpatch.settings import ExtractionSettings
+from reconpatch.utils.fingerprint import code_fingerprint, fingerprint
 from reconpatch.utils.provenance import Stopwatch, provenance
+from reconpatch.utils.record import is_current, write_record
+from reconpatch.utils.steps import STEPS
 
 
 def extract(
@@ -30,75 +27,58 @@ def extract(
     threads: int,
     batch_size: int | None = None,
 ) -> FeatureStore:
-    """Compute the patch features of all images of a category and write them to ``folder``.
+    """Have the patch features of all images of a category in ``folder``.
 
-    ``features.json`` is written last: where it stands, the folder is complete. Memory is that of
-    three batches of images and one of feature maps. By default a batch has the pixels of
-    16 images of 224 px (on a GPU 64), so that memory does not grow with the image's size. The
-    features themselves go straight to disk, ``4 * h * w * D`` bytes an image, half of that as
-    float16. A split that the settings leave out has no images there.
+    Those that are there stay where they are current: made of the same images, settings, backbone,
+    weights and code. ``features.json`` is written last: where it stands, the folder is complete.
+    Memory is that of three batches of images and one of feature maps. The features themselves go
+    straight to disk, ``4 * h * w * D`` bytes an image, half of that as float16. A split that the
+    settings leave out has no images there.
+
+    Args:
+        category: whose images.
+        settings: how the features are made.
+        folder: where they go.
+        weights_folder: where local weight files lie.
+        device: where the backbone runs.
+        threads: how many decode images.
+        batch_size: images that go through the backbone together; None to have the device and the
+            image's size decide.
 
     Raises:
         InputError: an image or mask cannot be read, or the backbone or its weights are not to be
             had.
     """
-    if batch_size is None:
-        images_of_224 = 64 if device.type == "cuda" else 16
-        batch_size = max(1, images_of_224 * 224**2 // settings.features.crop**2)
-    features, augmentation = settings.features, settings.augmentation
+    # The same images may have moved.
+    category.write(folder / "category.json")
+    backbone_name = timm_name(settings.features.backbone)
     watch = Stopwatch()
     with watch("backbone"):
-        backbone = load_backbone(features.backbone, features.layers, weights_folder, device)
-    category.write(folder / "category.json")
-    with watch("masks"), atomic_write(folder / "masks.npy") as aside, aside.open("wb") as file:
-        np.save(file, masks(category.test, features, augmentation=augmentation).numpy())
-    splits: dict[Split, tuple[Sample, ...]] = {"train": category.train, "test": category.test}
-    for split, samples in splits.items():
-        images = [sample.image for sample in samples] if split in settings.splits else []
-        with watch(split), atomic_write(folder / f"{split}.npy") as aside:
-            progress = tqdm(total=len(images), desc=f"{category.name} {split}", unit="image")
-            with progress:
-                batches = image_batches(
-                    images, features, batch_size, threads, augmentation=augmentation
-                )
-                _extract_split(backbone, batches, features, len(images), aside, progress)
-    write_json(
-        folder / "features.json",
+        indices = map_indices(backbone_name, settings.features.layers)
+        weights = find_weights(settings.features.backbone, weights_folder)
+    record = folder / "features.json"
+    code = code_fingerprint(*STEPS["extract"])
+    made_of = fingerprint(category.sha256, settings.key, backbone_name, weights.sha256, code)
+    if is_current(record, made_of, *ARRAYS):
+        return FeatureStore(folder)
+    # What reads features goes by their record, which must not stand beside another's arrays.
+    record.unlink(missing_ok=True)
+    with watch("backbone"):
+        backbone = build_backbone(backbone_name, indices, weights, device)
+    write_arrays(
+        category, settings, backbone, folder, threads=threads, batch_size=batch_size, watch=watch
+    )
+    write_record(
+        record,
+        made_of,
         {
             "dataset": category.dataset,
             "category": category.name,
             "data_sha256": category.sha256,
             "settings": settings.model_dump(),
-            "fingerprint": fingerprint(
-                category.sha256, settings.key, backbone.weights.sha256, source_hash("features")
-            ),
-            "weights": {"source": backbone.weights.source, "sha256": backbone.weights.sha256},
+            "weights": {"source": weights.source, "sha256": weights.sha256},
             **watch.record(),
             **provenance(device),
         },
     )
     return FeatureStore(folder)
-
-
-def _extract_split(
-    backbone: Backbone,
-    batches: Iterator[Tensor],
-    settings: FeatureSettings,
-    count: int,
-    path: Path,
-    progress: "tqdm[Never]",
-) -> None:
-    device = next(backbone.network.parameters()).device
-    array = None
-    row = 0
-    for batch in batches:
-        patches = patch_features(backbone(batch.to(device)), settings).cpu().numpy()
-        if array is None:
-            shape = (count, *patches.shape[1:])
-            array = np.lib.format.open_memmap(path, "w+", dtype=settings.stored_as, shape=shape)
-        array[row : row + len(batch)] = patches
-        row += len(batch)
-        progress.update(len(batch))
-    if array is None:
-        array = np.lib.format.open_memmap(path, "w+", dtype=settings.stored_as, shape=(0, 0, 0, 0))
-    array.flush()

@@ -87,8 +87,8 @@ class Method(ABC, Generic[R]):
 
     Attributes:
         Recipe: the class of its recipe; its default name is the method's.
-        learner: the module whose ``learn`` makes what recipes with equal ``learned``
-            settings share on disk (see ``reconpatch.representation.training``); None without.
+        learner: the module whose ``learn`` makes what recipes with equal ``learned`` settings
+            share on disk (see ``reconpatch.representation.training``); None without.
         recipe: its settings.
         device: where it computes.
         folder: where its representation lies; None without.

@@ -49,12 +49,10 @@ class ReConPatch(LayerMethod[ReConPatchRecipe]):
 
         s copies of f are kept along the training; p is the dimension of g.
         """
-        from reconpatch.representation.training import epochs_to_keep
-
         chosen = recipe.representation
         f = (sizes.dimension + 1) * chosen.dimension
         g = (chosen.dimension + 1) * (chosen.projection_dimension or 0)
-        kept = 1 + len(epochs_to_keep(chosen.epochs))
+        kept = 1 + len(chosen.epochs_kept)
         steps = chosen.epochs * (sizes.train_patches // chosen.batch_size)
         bank = super().needs(recipe, sizes, on_gpu=on_gpu)
         return bank._replace(steps=steps, learned_bytes=4 * (kept * f + g))

@@ -5,7 +5,7 @@ from pathlib import Path
 import timm
 import torch
 
-from reconpatch.features import TIMM_NAMES, Backbone, Weights, map_indices
+from reconpatch.features import Backbone, Weights, map_indices, timm_name
 from reconpatch.settings import FeatureSettings
 
 
@@ -17,8 +17,8 @@ def untrained_backbone(settings: FeatureSettings, device: torch.device) -> Backb
     Raises:
         InputError: timm does not know the backbone, or it has no map at a layer's stride.
     """
-    indices = map_indices(settings.backbone, settings.layers)
-    name = TIMM_NAMES.get(settings.backbone, settings.backbone)
+    name = timm_name(settings.backbone)
+    indices = map_indices(name, settings.layers)
     with device:
         network = timm.create_model(name, features_only=True, out_indices=indices)
     network = network.eval().requires_grad_(False).to(memory_format=torch.channels_last)

@@ -4,15 +4,13 @@ None of them is the paper's. They tell how much of ReConPatch's result is the pr
 what any map that knows the features' covariance or neighbourhoods gives.
 """
 
-from pathlib import Path
-
 import numpy as np
 import numpy.typing as npt
 import torch
 from scipy.linalg import eigh
 from torch import Tensor, nn
 
-from reconpatch.representation.networks import save_representation
+from reconpatch.representation.learned import Learned
 from reconpatch.representation.similarity import nearest_neighbours, squared_distances
 from reconpatch.settings import LinearMapSettings
 from reconpatch.utils.errors import InputError
@@ -76,16 +74,15 @@ def learn(
     seed: int,
     *,
     device: torch.device,
-    folder: Path,
     description: str,
-) -> None:
-    """Write the map to ``representation.safetensors`` in ``folder``; computed on the CPU.
+) -> Learned:
+    """Return the map as the layer f; it is computed on the CPU, in moments.
 
     Raises:
         InputError: as ``linear_map``.
     """
-    layer = nn.ModuleDict({"f": linear_map(patches, settings, seed)})
-    save_representation(layer, folder / "representation.safetensors")
+    layer = linear_map(patches, settings, seed)
+    return Learned({"representation": {f"f.{n}": t for n, t in layer.state_dict().items()}})
 
 
 def _layer(weights: Matrix, mean: Matrix) -> nn.Linear:

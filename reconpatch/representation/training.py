@@ -2,31 +2,24 @@
 
 import copy
 from collections.abc import Callable
-from math import ceil
-from pathlib import Path
 from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import torch
-from safetensors.torch import save_file
 from timm.optim import AdamP
 from torch import Tensor
 from torch.optim.lr_scheduler import CosineAnnealingLR
 from tqdm import tqdm
 
+from reconpatch.representation.learned import Learned
 from reconpatch.representation.linear_maps import linear_map
 from reconpatch.representation.loss import relaxed_contrastive_loss
-from reconpatch.representation.networks import (
-    RepresentationNetwork,
-    save_representation,
-    update_average,
-)
+from reconpatch.representation.networks import RepresentationNetwork, update_average
 from reconpatch.representation.similarity import label_spread, pseudo_labels
 from reconpatch.settings import LinearMapSettings, RepresentationSettings
 from reconpatch.utils.errors import InputError
-from reconpatch.utils.files import atomic_write
 
 DELAY = 10
 """Seconds after which a training shows its progress; shorter ones would only fill the log."""
@@ -140,38 +133,27 @@ def learn(
     seed: int,
     *,
     device: torch.device,
-    folder: Path,
     description: str,
-) -> None:
-    """Train f and g, and write them and what the training was like to ``folder``.
-
-    ``representation.safetensors`` has f and g, ``snapshots.safetensors`` f as it was along the
-    training (see ``epochs_to_keep``), ``training.parquet`` the history.
+) -> Learned:
+    """Return ``representation``: f and g; ``snapshots``: f after ``epochs_kept``; ``training``.
 
     Raises:
         InputError: as ``train``.
     """
-    kept = epochs_to_keep(settings.epochs)
     snapshots: dict[str, Tensor] = {}
 
     def keep(epoch: int, network: RepresentationNetwork) -> None:
-        if epoch in kept:
+        if epoch in settings.epochs_kept:
             for name, tensor in network.f.state_dict().items():
                 snapshots[f"{epoch}.{name}"] = tensor.detach().cpu().clone()
 
     network, history = train(
         patches, settings, seed, device=device, description=description, after_epoch=keep
     )
-    save_representation(network, folder / "representation.safetensors")
-    with atomic_write(folder / "snapshots.safetensors") as aside:
-        save_file(snapshots, aside)
-    with atomic_write(folder / "training.parquet") as aside:
-        history.to_parquet(aside)
-
-
-def epochs_to_keep(epochs: int) -> set[int]:
-    """Return after which epochs of a training a copy of f is kept, to be drawn along the way."""
-    return {ceil(share * epochs) for share in (0, 1 / 4, 1 / 2)} - {epochs}
+    return Learned(
+        {"representation": dict(network.state_dict()), "snapshots": snapshots},
+        {"training": history},
+    )
 
 
 def epoch_order(

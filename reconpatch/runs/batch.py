@@ -5,21 +5,25 @@ What runs share is done once, and what is current is left as it is.
 
 from itertools import groupby
 from pathlib import Path
+from typing import Any
 
 import torch
 from tqdm import tqdm
 
+from reconpatch.methods import Method
 from reconpatch.refinement import SHIPPED, Textures
 from reconpatch.runs.detection import detect
-from reconpatch.runs.diagnosis import diagnose
+from reconpatch.runs.diagnosis import diagnostics
 from reconpatch.runs.ensemble_run import EnsembleRun
-from reconpatch.runs.evaluation import evaluate_run
 from reconpatch.runs.learning import learn
+from reconpatch.runs.metrics import measure_recipe_run
 from reconpatch.runs.recipe_run import RecipeRun
 from reconpatch.runs.refined_run import RefinedRun
 from reconpatch.settings import Refined
 from reconpatch.suites import Batch
-from reconpatch.utils.files import is_current, read_json, write_json
+from reconpatch.utils.files import read_json, write_json
+from reconpatch.utils.provenance import Stopwatch
+from reconpatch.utils.record import is_current, write_record
 
 
 def measure(
@@ -66,11 +70,19 @@ def _shared(run: RecipeRun) -> tuple[str, str, str, int]:
 def _measure_group(runs: list[RecipeRun]) -> None:
     learn(runs[0])
     for run, method in detect([run for run in runs if not run.is_detected]):
-        diagnose(run, method)
+        _diagnose(run, method)
     for run in runs:
         if not is_current(run.folder / "diagnostics.json", run.diagnostics_fingerprint):
-            diagnose(run, run.method())
-        evaluate_run(run)
+            _diagnose(run, run.method())
+        measure_recipe_run(run)
+
+
+def _diagnose(run: RecipeRun, method: Method[Any]) -> None:
+    watch = Stopwatch()
+    with watch("diagnostics"):
+        metrics, reasons = diagnostics(method, run.training_set)
+    content = {"metrics": metrics, "reasons": reasons, **watch.record()}
+    write_record(run.folder / "diagnostics.json", run.diagnostics_fingerprint, content)
 
 
 def write_manifest(batch: Batch, results: Path) -> None:

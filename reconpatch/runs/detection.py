@@ -8,8 +8,9 @@ from safetensors.torch import save_file
 
 from reconpatch.methods.method import Method
 from reconpatch.runs.score_files import write_scores
-from reconpatch.utils.files import atomic_write, write_json
+from reconpatch.utils.files import atomic_write
 from reconpatch.utils.provenance import Stopwatch, provenance
+from reconpatch.utils.record import write_record
 
 if TYPE_CHECKING:
     from reconpatch.detection import Scores
@@ -65,4 +66,4 @@ def _write(run: "RecipeRun", method: Method[Any], scores: "Scores", record: dict
     )
     with atomic_write(run.folder / "scores.parquet") as aside:
         table.to_parquet(aside)
-    write_json(run.folder / "detection.json", {"fingerprint": run.detection_fingerprint, **record})
+    write_record(run.folder / "detection.json", run.detection_fingerprint, record)

@@ -6,13 +6,15 @@ from pathlib import Path
 import torch
 
 from reconpatch.detection.ensemble import fuse
-from reconpatch.runs.evaluation import evaluate_scores, write_metrics
+from reconpatch.runs.evaluation import evaluate_scores
+from reconpatch.runs.metrics import write_metrics
 from reconpatch.runs.recipe_run import RecipeRun
 from reconpatch.settings import Ensemble
 from reconpatch.suites import Run
-from reconpatch.utils.files import is_current
 from reconpatch.utils.fingerprint import code_fingerprint, fingerprint
 from reconpatch.utils.provenance import Stopwatch, provenance
+from reconpatch.utils.record import is_current
+from reconpatch.utils.steps import STEPS
 
 
 @dataclass(frozen=True)
@@ -35,12 +37,12 @@ class EnsembleRun:
         watch = Stopwatch()
         with watch("training scores"):
             read = [member.member() for member in members]
-        code = code_fingerprint("reconpatch.detection.ensemble", "reconpatch.runs.evaluation")
+        code = code_fingerprint(*STEPS["fuse"])
         first = members[0]
         maps_key = first.recipe.maps.key
         made_of = fingerprint(deviation, maps_key, *(print_ for _, print_ in read), code)
         folder = self.results / "runs" / self.run.id
-        if is_current(folder / "metrics.json", made_of):
+        if is_current(folder / "metrics.json", made_of, "replicates.npz"):
             return
         with watch("fusion"):
             images, maps = fuse(

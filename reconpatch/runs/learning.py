@@ -3,8 +3,12 @@
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from reconpatch.utils.files import is_current, write_json
+from safetensors.torch import save_file
+
+from reconpatch.representation import Learned
+from reconpatch.utils.files import atomic_write
 from reconpatch.utils.provenance import Stopwatch, provenance
+from reconpatch.utils.record import is_current, write_record
 
 if TYPE_CHECKING:
     from reconpatch.runs.recipe_run import RecipeRun
@@ -16,23 +20,29 @@ def learn(run: "RecipeRun") -> None:
     Raises:
         InputError: a training fails, or a linear map has no such dimension.
     """
-    folder, learner = run.representation_folder, run.method_class.learner
-    if folder is None or is_current(folder / "learning.json", run.representation_fingerprint):
+    folder, learner, made_of = (
+        run.representation_folder,
+        run.method_class.learner,
+        run.representation_fingerprint,
+    )
+    if folder is None or is_current(
+        folder / "learning.json", made_of, "representation.safetensors"
+    ):
         return
     assert learner
     watch = Stopwatch()
     with watch("training"):
-        import_module(learner).learn(
+        learned: Learned = import_module(learner).learn(
             run.train_features.patches("train"),
             run.recipe.learned,
             run.run.seed,
             device=run.device,
-            folder=folder,
             description=f"{run.run.category} training",
         )
-    record = {
-        "fingerprint": run.representation_fingerprint,
-        **watch.record(),
-        **provenance(run.device),
-    }
-    write_json(folder / "learning.json", record)
+    for name, tensors in learned.tensors.items():
+        with atomic_write(folder / f"{name}.safetensors") as aside:
+            save_file({key: tensor.contiguous().cpu() for key, tensor in tensors.items()}, aside)
+    for name, table in learned.tables.items():
+        with atomic_write(folder / f"{name}.parquet") as aside:
+            table.to_parquet(aside)
+    write_record(folder / "learning.json", made_of, {**watch.record(), **provenance(run.device)})

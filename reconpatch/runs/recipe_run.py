@@ -36,12 +36,10 @@ from reconpatch.methods import METHODS, Method, TrainingSet
 from reconpatch.runs.score_files import read_scores, write_scores
 from reconpatch.settings import ExtractionSettings, Recipe
 from reconpatch.suites import Run
-from reconpatch.utils.files import is_current, write_json
 from reconpatch.utils.fingerprint import code_fingerprint, fingerprint
 from reconpatch.utils.provenance import Stopwatch, provenance
-
-DEVICES = "reconpatch.utils.devices"
-"""Sets up the process in which every step computes."""
+from reconpatch.utils.record import is_current, write_record
+from reconpatch.utils.steps import DEVICES, STEPS
 
 
 @dataclass(frozen=True)
@@ -105,14 +103,14 @@ class RecipeRun:
             return str(features)
         learner = self.method_class.learner
         assert learner
-        code = code_fingerprint("reconpatch.runs.learning", learner, DEVICES)
+        code = code_fingerprint(learner, DEVICES)
         return fingerprint(features, self.recipe.learned.key, self.run.seed, code)
 
     @cached_property
     def detection_fingerprint(self) -> str:
         """What the fitted method and its scores are made of."""
         own = self.recipe.model_dump(mode="json", exclude={"features", "augmentation", "maps"})
-        code = code_fingerprint("reconpatch.runs.detection", self.method_class.__module__, DEVICES)
+        code = code_fingerprint(self.method_class.__module__, DEVICES)
         return fingerprint(
             self.representation_fingerprint,
             self.test_features.record["fingerprint"],
@@ -124,20 +122,19 @@ class RecipeRun:
     @cached_property
     def diagnostics_fingerprint(self) -> str:
         """What the diagnostics are made of."""
-        return fingerprint(
-            self.detection_fingerprint, code_fingerprint("reconpatch.runs.diagnosis", DEVICES)
-        )
+        return fingerprint(self.detection_fingerprint, code_fingerprint(*STEPS["diagnose"]))
 
     @cached_property
     def evaluation_fingerprint(self) -> str:
         """What the metrics are made of."""
-        code = code_fingerprint("reconpatch.runs.evaluation", DEVICES)
+        code = code_fingerprint(*STEPS["evaluate"])
         return fingerprint(self.diagnostics_fingerprint, self.recipe.maps.key, code)
 
     @property
     def is_detected(self) -> bool:
-        """Whether the scores on disk are current."""
-        return is_current(self.folder / "detection.json", self.detection_fingerprint)
+        """Whether the fitted method and its scores on disk are current."""
+        files = ("model.safetensors", "patch_scores.npz", "scores.parquet")
+        return is_current(self.folder / "detection.json", self.detection_fingerprint, *files)
 
     def new_method(self) -> Method[Any]:
         """Return the method, not yet fitted; it can represent patch features."""
@@ -163,12 +160,12 @@ class RecipeRun:
         """
         made_of = fingerprint(self.detection_fingerprint, "training scores")
         path = self.folder / "training_scores.npz"
-        if not is_current(path.with_suffix(".json"), made_of):
+        record = path.with_suffix(".json")
+        if not is_current(record, made_of, path.name):
             watch = Stopwatch()
             with watch("training scores"):
                 scores = self.method().score_training(self.training_set)
             write_scores(path, scores)
-            record = {"fingerprint": made_of, **watch.record(), **provenance(self.device)}
-            write_json(path.with_suffix(".json"), record)
+            write_record(record, made_of, {**watch.record(), **provenance(self.device)})
         test = read_scores(self.folder / "patch_scores.npz")
         return EnsembleMember(test=test, training=read_scores(path)), made_of

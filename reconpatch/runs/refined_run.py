@@ -31,13 +31,16 @@ from reconpatch.refinement import (
     train_refinement,
     write_pool,
 )
-from reconpatch.runs.evaluation import evaluate_scores, write_metrics
-from reconpatch.runs.recipe_run import DEVICES, RecipeRun
+from reconpatch.runs.evaluation import evaluate_scores
+from reconpatch.runs.metrics import write_metrics
+from reconpatch.runs.recipe_run import RecipeRun
 from reconpatch.settings import Ensemble, ExtractionSettings, Refined, RefinementSettings
 from reconpatch.suites import Run
-from reconpatch.utils.files import atomic_write, is_current, read_json, write_json
+from reconpatch.utils.files import atomic_write, read_json
 from reconpatch.utils.fingerprint import code_fingerprint, fingerprint
 from reconpatch.utils.provenance import Stopwatch, provenance
+from reconpatch.utils.record import is_current, write_record
+from reconpatch.utils.steps import STEPS
 
 IMAGES = 16
 """Images that are decoded and refined at a time."""
@@ -98,16 +101,13 @@ class RefinedRun:
         """What the network is made of."""
         textures = self.textures.names if self.settings.anomaly == "texture" else ""
         made_of = [print_ for _, print_ in self._scored]
-        code = code_fingerprint(
-            "reconpatch.refinement.training", "reconpatch.refinement.scoring", DEVICES
-        )
+        code = code_fingerprint(*STEPS["train refinement"])
         return fingerprint(*made_of, textures, self.recipe.key, self.run.seed, code)
 
     def measure(self) -> None:
         """Train the network, refine the test images' maps and measure them, unless it is done."""
-        code = code_fingerprint("reconpatch.refinement.refine", "reconpatch.runs.evaluation")
-        made_of = fingerprint(self.training_fingerprint, code)
-        if is_current(self.folder / "metrics.json", made_of):
+        made_of = fingerprint(self.training_fingerprint, code_fingerprint(*STEPS["refine"]))
+        if is_current(self.folder / "metrics.json", made_of, "replicates.npz"):
             return
         network = self.network()
         first = self.members[0]
@@ -169,7 +169,7 @@ class RefinedRun:
         """
         path = self.folder / "network.safetensors"
         record = path.with_suffix(".json")
-        if is_current(record, self.training_fingerprint):
+        if is_current(record, self.training_fingerprint, path.name):
             return self.trained()
         watch = Stopwatch()
         checkpoint = self.folder / "checkpoint.pt"
@@ -187,10 +187,10 @@ class RefinedRun:
             )
         with atomic_write(path) as aside:
             save_file({n: t.contiguous().cpu() for n, t in network.state_dict().items()}, aside)
-        write_json(
+        write_record(
             record,
+            self.training_fingerprint,
             {
-                "fingerprint": self.training_fingerprint,
                 "textures": self.textures.source if self.settings.anomaly == "texture" else None,
                 "simulated_images": int(pool.masks.shape[0] * (pool.masks.shape[1] - 1)),
                 **watch.record(),
@@ -212,7 +212,8 @@ class RefinedRun:
         """Simulate and score, as far as that is not done."""
         folder = self.folder / "pool"
         first = self.members[0]
-        if not is_current(folder / "simulated.json", self.training_fingerprint):
+        made_of = self.training_fingerprint
+        if not is_current(folder / "simulated.json", made_of, "images.npy", "masks.npy"):
             paths = [sample.image for sample in first.train_features.category.train]
             write_pool(
                 self._images(paths, first.recipe.train_extraction),
@@ -224,7 +225,7 @@ class RefinedRun:
                 folder,
                 f"{self.run.category} simulated defects",
             )
-            write_json(folder / "simulated.json", {"fingerprint": self.training_fingerprint})
+            write_record(folder / "simulated.json", made_of)
         pixels = np.load(folder / "images.npy", mmap_mode="r")
         scores = tuple(
             self._scores(index, pixels, folder / f"scores-{index}")
@@ -237,7 +238,7 @@ class RefinedRun:
         member, recipe = self.members[index], self.members[index].recipe
         training = self._scored[index][0].training.patches
         record, file = path.with_suffix(".json"), path.with_suffix(".npy")
-        if not is_current(record, self.training_fingerprint):
+        if not is_current(record, self.training_fingerprint, file.name):
             features = recipe.features
             simulated = score_simulated(
                 pixels[:, 1:],
@@ -250,6 +251,6 @@ class RefinedRun:
             scores = np.concatenate([training[:, None], simulated], axis=1)
             with atomic_write(file) as aside, aside.open("wb") as opened:
                 np.save(opened, scores)
-            write_json(record, {"fingerprint": self.training_fingerprint})
+            write_record(record, self.training_fingerprint)
         standardised = modified_z_score(np.load(file), training, self._deviation)
         return standardised.astype(np.float32)

@@ -4,14 +4,14 @@ Two tables that ask for the same recipe share one run, because a run's place is 
 Which of the defaults the paper gives, and which it leaves open, stands in docs/ambiguities.md.
 """
 
-from typing import Annotated, Literal, Self
-
-from pydantic import Field, SerializeAsAny, model_validator
+from typing import TYPE_CHECKING
 
 from reconpatch.settings.base import Settings
 from reconpatch.settings.detection import MapSettings
 from reconpatch.settings.features import AugmentationSettings, ExtractionSettings, FeatureSettings
-from reconpatch.settings.refinement import RefinementSettings
+
+if TYPE_CHECKING:
+    from reconpatch.settings.composed import AnyRecipe
 
 
 class Recipe(Settings):
@@ -50,48 +50,3 @@ class Recipe(Settings):
         if "train" in self.test_extraction.splits:
             return self.test_extraction
         return ExtractionSettings(features=self.features)
-
-
-class Ensemble(Settings):
-    """Several recipes whose scores are fused (Eq. 11)."""
-
-    members: Annotated[tuple[SerializeAsAny[Recipe], ...], Field(min_length=2)]
-    deviation: Literal["median", "mean", "none"] = "median"
-
-    @property
-    def method(self) -> str:
-        """The method's name in tables: its members'."""
-        return self.members[0].method
-
-    @property
-    def parents(self) -> tuple["AnyRecipe", ...]:
-        """The recipes whose runs it goes on from: its members."""
-        return self.members
-
-
-class Refined(Settings):
-    """A recipe or an ensemble whose anomaly maps a network refines (Appendix D)."""
-
-    of: SerializeAsAny[Recipe] | Ensemble
-    refinement: RefinementSettings
-
-    @model_validator(mode="after")
-    def _check(self) -> Self:
-        members = self.of.members if isinstance(self.of, Ensemble) else (self.of,)
-        if len({(m.features.resize, m.features.crop, m.augmentation) for m in members}) > 1:
-            raise ValueError("the models whose common map is refined must see the same images")
-        return self
-
-    @property
-    def method(self) -> str:
-        """The method's name in tables."""
-        return f"{self.of.method}, refined"
-
-    @property
-    def parents(self) -> tuple["AnyRecipe", ...]:
-        """The recipe whose run it goes on from."""
-        return (self.of,)
-
-
-AnyRecipe = Recipe | Ensemble | Refined
-"""What a run measures."""

@@ -1,5 +1,6 @@
 """Settings of what turns patch features into what detection works on (Eqs. 1-8)."""
 
+from math import ceil
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
@@ -63,6 +64,11 @@ class RepresentationSettings(Settings):
         if self.half_k < 1:
             raise ValueError("k 1 rounded down has an empty half set in Eq. 4; take k 2 or more")
         return self
+
+    @property
+    def epochs_kept(self) -> frozenset[int]:
+        """After which epochs a copy of f is kept, to be drawn along the way."""
+        return frozenset(ceil(share * self.epochs) for share in (0, 1 / 4, 1 / 2)) - {self.epochs}
 
     @property
     def half_k(self) -> int:

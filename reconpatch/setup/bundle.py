@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from tqdm import tqdm
 
-from reconpatch.features import TIMM_NAMES, Weights, find_weights
+from reconpatch.features import Weights, find_weights
 from reconpatch.fetching.catalogue import load_catalogue
 from reconpatch.fetching.download import hash_of
 from reconpatch.suites import Suite, backbones
@@ -50,7 +50,7 @@ def write_bundle(
     files = {f"config/{path.relative_to(config)}": path for path in _files(config)}
     packages = []
     for name in backbones(suite):
-        weights = find_weights(name, TIMM_NAMES.get(name, name), weights_folder)
+        weights = find_weights(name, weights_folder)
         if weights.architecture:
             packages.append(weights.source)
         else:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from reconpatch.features import TIMM_NAMES, find_weights
+from reconpatch.features import find_weights
 from reconpatch.fetching.catalogue import load_catalogue
 from reconpatch.fetching.fetch import fetch
 from reconpatch.suites import Suite, backbones
@@ -43,7 +43,7 @@ def supply(
     # Weights first, as they are the smaller part.
     if only is None or WEIGHTS in only:
         for name in backbones(suite):
-            weights = find_weights(name, TIMM_NAMES.get(name, name), weights_folder)
+            weights = find_weights(name, weights_folder)
             console.print(f"{name}: {weights.path} ({weights.source})")
     for name, root in roots.items():
         if only is None or name in only:

@@ -8,9 +8,11 @@ process, and a batch waits for those whose runs or representations it uses.
 import hashlib
 from dataclasses import dataclass
 
+from reconpatch.methods import METHODS
 from reconpatch.settings import AnyRecipe, ExtractionSettings, Recipe, Refined
 from reconpatch.suites.cells import cells, panels
 from reconpatch.suites.suite import Suite
+from reconpatch.utils.steps import STEPS
 
 
 @dataclass(frozen=True)
@@ -97,6 +99,20 @@ class Batch:
     def id(self) -> str:
         """What names its file below ``results/batches``, less the ending."""
         return f"{self.dataset}/{self.category}/{self.experiment}"
+
+    @property
+    def modules(self) -> tuple[str, ...]:
+        """The modules that compute its runs' numbers."""
+        found = set()
+        for run in self.runs:
+            if isinstance(run.recipe, Recipe):
+                method = METHODS[run.recipe.method]
+                found |= {method.__module__} | ({method.learner} if method.learner else set())
+            else:
+                found |= set(STEPS["fuse"])
+            if isinstance(run.recipe, Refined):
+                found |= {*STEPS["train refinement"], *STEPS["refine"]}
+        return tuple(sorted(found | {*STEPS["diagnose"], *STEPS["evaluate"]}))
 
     @property
     def simulates_textures(self) -> bool:

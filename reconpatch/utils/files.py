@@ -30,11 +30,6 @@ def write_json(path: Path, content: Any) -> None:
         aside.write_text(json.dumps(content, indent=2) + "\n")
 
 
-def is_current(record: Path, made_of: str) -> bool:
-    """Return whether a step's record is there and says that it was made of ``made_of``."""
-    return record.is_file() and read_json(record).get("fingerprint") == made_of
-
-
 def read_json(path: Path) -> Any:
     """Return the content of the JSON file ``path``."""
     return json.loads(path.read_text())

@@ -1,49 +1,31 @@
-"""Which results an edit of the code makes stale.
-
-Rooms import downwards only, so that a step's results depend on its room, the rooms before it in
-this list, and the settings that all read.
-"""
+"""Which results an edit of the code makes stale."""
 
 import hashlib
 import json
 from functools import cache
 from pathlib import Path
 
-ROOMS = (
-    "datasets",
-    "features",
-    "representation",
-    "detection",
-    "refinement",
-    "evaluation",
-    "reporting",
-)
-PACKAGE = Path(__file__).parents[1]
+from reconpatch.utils.import_graph import PACKAGE, code_of, imported_modules
 
 
 @cache
-def source_hash(room: str) -> str:
-    """Return twelve hexadecimal digits that change with any code that ``room`` may depend on.
+def code_fingerprint(*modules: str, package: Path = PACKAGE) -> str:
+    """Return twelve hexadecimal digits of the code of modules and of all that they import.
+
+    Docstrings, comments and formatting do not count. Files that are not Python do not either: what
+    reads one has to hash what it read.
 
     Args:
-        room: one of ``ROOMS``.
+        modules: full names, such as ``reconpatch.features.images``.
+        package: the folder of the package, whose name is the folder's.
+
+    Raises:
+        ModuleNotFoundError: the package has no such module.
     """
     digest = hashlib.sha256()
-    files = list((PACKAGE / "settings").rglob("*.py"))
-    if room not in ("datasets", "features"):
-        files += (PACKAGE / "runs").rglob("*.py")
-    if room == "reporting":
-        files += (PACKAGE / "suites").rglob("*.py")
-    for above in ROOMS[: ROOMS.index(room) + 1]:
-        files += [file for file in (PACKAGE / above).rglob("*") if file.suffix != ".pyc"]
-    for file in sorted(file for file in files if file.is_file()):
-        digest.update(str(file.relative_to(PACKAGE)).encode() + b"\0" + file.read_bytes())
+    for module in imported_modules(*modules, package=package):
+        digest.update(f"{module}\0{code_of(module, package).text}\0".encode())
     return digest.hexdigest()[:12]
-
-
-def code_fingerprint(*modules: str) -> str:
-    """To come."""
-    return ""
 
 
 def fingerprint(*parts: str | int) -> str:

@@ -1,11 +1,13 @@
 import subprocess
 import sys
 from pathlib import Path
+from typing import get_args
 
 import pytest
 from pydantic import ValidationError
 
 from reconpatch.datasets import Source, load_category
+from reconpatch.datasets.source import READERS, reader_code
 from reconpatch.utils.errors import InputError
 
 
@@ -50,6 +52,18 @@ def test_categories_that_do_not_exist(tmp_path: Path) -> None:
         load_category(Source(layout="demo", dataset="demo", root=tmp_path), "bottle")
     with pytest.raises(InputError, match="ELPV has no category bottle; it has mono and poly"):
         load_category(Source(layout="elpv", dataset="elpv"), "bottle")
+
+
+def test_every_layout_has_a_reader_and_its_code_a_fingerprint() -> None:
+    layouts = get_args(Source.model_fields["layout"].annotation)
+    assert set(READERS) == set(layouts)
+    prints = {
+        layout: reader_code(
+            Source(layout=layout, dataset="set", root=None if layout == "elpv" else Path("data"))
+        )
+        for layout in layouts
+    }
+    assert prints["mvtec"] == prints["demo"] != prints["elpv"]
 
 
 def test_room_loads_without_torch() -> None:

@@ -1,3 +1,4 @@
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,6 @@ from reconpatch.detection import (
     represent,
     score,
     score_training,
-    scores,
     select_coreset,
 )
 from reconpatch.settings import DetectionSettings, MapSettings
@@ -163,7 +163,7 @@ def test_the_seed_draws_the_coresets_first_point() -> None:
 
 def test_features_are_f_of_the_patches_in_their_order(monkeypatch: pytest.MonkeyPatch) -> None:
     # Blocks of few rows, so that the patches cross their borders.
-    monkeypatch.setattr(scores, "ROWS", 7)
+    monkeypatch.setattr(sys.modules["reconpatch.detection.represent"], "ROWS", 7)
     patches = np.random.default_rng(2).normal(size=(2, 3, 4, 5)).astype(np.float32)
     layer = nn.Linear(5, 3)
     found = represent(patches, layer, torch.device("cpu"))
@@ -180,7 +180,7 @@ def test_features_are_f_of_the_patches_in_their_order(monkeypatch: pytest.Monkey
 def test_pooled_features_are_means_of_neighbouring_channels(
     dimension: int, stored_as: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(scores, "ROWS", 7)
+    monkeypatch.setattr(sys.modules["reconpatch.detection.represent"], "ROWS", 7)
     patches = np.random.default_rng(2).normal(size=(2, 3, 4, 10)).astype(stored_as)
     found = represent(patches, None, torch.device("cpu"), pooled_dimension=dimension)
     assert found.dtype == torch.float32

@@ -1,3 +1,6 @@
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -95,6 +98,80 @@ def test_an_extraction_that_fails_leaves_no_complete_looking_folder(
     left = {path.name for path in (tmp_path / "features").iterdir()}
     assert not {name for name in left if "part" in name}
     assert not left & {"test.npy", "features.json"}
+
+
+def test_a_second_extraction_that_fails_leaves_no_record_of_the_first(
+    category: Category, tmp_path: Path
+) -> None:
+    extracted(category, tmp_path)
+    category.test[1].image.write_bytes(b"")
+    with pytest.raises(InputError):
+        extracted(replace(category, sha256="1" * 64), tmp_path)
+    assert not (tmp_path / "features" / "features.json").exists()
+
+
+def truncate(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:50])
+
+
+@pytest.mark.parametrize(
+    ("file", "spoil", "anew"),
+    [
+        ("masks.npy", Path.touch, False),
+        ("category.json", Path.unlink, False),
+        ("masks.npy", Path.unlink, True),
+        ("train.npy", Path.unlink, True),
+        ("features.json", Path.unlink, True),
+        ("features.json", truncate, True),
+    ],
+)
+def test_features_that_are_current_stay(
+    category: Category, tmp_path: Path, file: str, spoil: Callable[[Path], None], anew: bool
+) -> None:
+    store = extracted(category, tmp_path)
+    before = (store.folder / "test.npy").stat().st_mtime_ns
+    spoil(store.folder / file)
+    again = extracted(category, tmp_path)
+    assert ((again.folder / "test.npy").stat().st_mtime_ns != before) == anew
+    assert again.category == category
+    assert again.patches("train").shape[0] == len(category.train)
+
+
+def test_other_images_settings_or_weights_are_extracted_anew(
+    category: Category, tmp_path: Path, weights_folder: Path, tiny_weights: dict[str, Tensor]
+) -> None:
+    prints = [extracted(category, tmp_path).record["fingerprint"]]
+    other = replace(category, sha256="1" * 64)
+    prints.append(extracted(other, tmp_path).record["fingerprint"])
+    scaled = SETTINGS.model_copy(update={"scaling": "unit_norm"})
+    prints.append(extracted(other, tmp_path, settings=scaled).record["fingerprint"])
+    doubled = {name: tensor * 2 for name, tensor in tiny_weights.items()}
+    save_file(doubled, weights_folder / "test_resnet.safetensors")
+    prints.append(extracted(other, tmp_path, settings=scaled).record["fingerprint"])
+    assert len(set(prints)) == len(prints)
+    norms = np.linalg.norm(FeatureStore(tmp_path / "features").patches("test"), axis=-1)
+    np.testing.assert_allclose(norms, 1, rtol=1e-5)
+
+
+def test_features_of_images_that_moved_name_the_new_places(
+    category: Category, tmp_path: Path
+) -> None:
+    before = (extracted(category, tmp_path).folder / "test.npy").stat().st_mtime_ns
+    there = tmp_path / "there"
+    there.mkdir()
+
+    def moved(sample: Sample) -> Sample:
+        return replace(sample, image=Path(shutil.copy(sample.image, there)))
+
+    elsewhere = replace(
+        category,
+        train=tuple(moved(sample) for sample in category.train),
+        test=tuple(moved(sample) for sample in category.test),
+    )
+    shutil.copytree(tmp_path / "weights", there / "weights")
+    store = extracted(elsewhere, tmp_path)
+    assert store.category == elsewhere
+    assert (store.folder / "test.npy").stat().st_mtime_ns == before
 
 
 def test_half_precision_halves_the_files_and_keeps_three_digits(

@@ -12,7 +12,7 @@ from reconpatch.features import find_weights, load_backbone
 from reconpatch.utils.errors import InputError
 
 # Timm's own model for tests: random weights will do, and it is quick to build.
-TINY, TINY_TAGGED = "test_resnet", "test_resnet.r160_in1k"
+TINY = "test_resnet"
 CPU = torch.device("cpu")
 
 
@@ -77,7 +77,7 @@ def test_two_candidate_files_are_both_named(
     save_file(tiny_weights, tmp_path / f"{TINY}.safetensors")
     torch.save(tiny_weights, tmp_path / f"{TINY}-0a1b2c3d.pth")
     with pytest.raises(InputError, match=rf"{TINY}-0a1b2c3d.pth, {TINY}.safetensors"):
-        find_weights(TINY, TINY_TAGGED, tmp_path)
+        find_weights(TINY, tmp_path)
 
 
 @pytest.mark.parametrize("damage", ["shape", "missing", "unknown", "truncated"])
@@ -106,13 +106,13 @@ def test_weights_that_do_not_fit_are_refused(
 def test_a_file_without_tensors_by_name_is_refused(tmp_path: Path, content: object) -> None:
     torch.save(content, tmp_path / f"{TINY}.pth")
     with pytest.raises(InputError, match=rf"{TINY}\.pth"):
-        find_weights(TINY, TINY_TAGGED, tmp_path).tensors()
+        find_weights(TINY, tmp_path).tensors()
 
 
 def test_a_package_whose_tensors_have_other_shapes_is_refused(
     tmp_path: Path, tiny_weights: dict[str, Tensor]
 ) -> None:
-    found = find_weights("efficientnet_lite0", "tf_efficientnet_lite0.in1k", tmp_path)
+    found = find_weights("efficientnet_lite0", tmp_path)
     path = tmp_path / "other.pth"
     torch.save(tiny_weights, path)
     with pytest.raises(InputError, match=r"other\.pth"):

@@ -8,7 +8,7 @@ import pytest
 import timm
 import torch
 
-from reconpatch.features import find_weights, load_backbone, weights
+from reconpatch.features import find_weights, load_backbone, pretrained
 from reconpatch.utils.errors import InputError
 from tests.fetching.conftest import Mirror, refuse, serve
 
@@ -25,7 +25,9 @@ def at(mirror: Mirror, monkeypatch: pytest.MonkeyPatch, file: str) -> None:
     """Have timm know the weights by an address on loopback, and no hub."""
     known = replace(timm.get_pretrained_cfg(TAGGED), url=mirror.url.replace("file.bin", file))
     monkeypatch.setattr(timm, "get_pretrained_cfg", lambda name: known)
-    monkeypatch.setattr(weights, "hf_hub_download", lambda *arguments: Path("nowhere").read_text())
+    monkeypatch.setattr(
+        pretrained, "hf_hub_download", lambda *arguments: Path("nowhere").read_text()
+    )
 
 
 def test_download_is_resumed_and_goes_into_the_folder(
@@ -38,7 +40,7 @@ def test_download_is_resumed_and_goes_into_the_folder(
     backbone = load_backbone(TINY, (2,), folder, torch.device("cpu"))
     assert backbone.weights.sha256 == sha256
     assert [asked.get("Range") for asked in mirror.asked] == [None, "bytes=1000-"]
-    assert find_weights(TINY, TAGGED, folder).source == f"folder {folder}"
+    assert find_weights(TINY, folder).source == f"folder {folder}"
     assert len(mirror.asked) == 2
 
 
@@ -50,12 +52,12 @@ def test_file_that_is_not_what_its_name_says_is_refused(
     folder.mkdir()
     (folder / file).write_bytes(content[:-1])
     with pytest.raises(InputError, match=f"{file} is damaged: by its name"):
-        find_weights(TINY, TAGGED, folder)
+        find_weights(TINY, folder)
     (folder / file).unlink()
     at(mirror, monkeypatch, file)
     mirror.script = [serve(content[:-1])]
     with pytest.raises(InputError, match=rf"({file} will do)(.|\n)*gave another file"):
-        find_weights(TINY, TAGGED, folder)
+        find_weights(TINY, folder)
     assert not (folder / file).exists()
 
 
@@ -66,12 +68,12 @@ def test_damaged_file_of_the_hubs_cache_is_refused(
     blob = tmp_path / hashlib.sha256(content).hexdigest()
     link = tmp_path / "model.safetensors"
     link.symlink_to(blob)
-    monkeypatch.setattr(weights, "hf_hub_download", lambda *arguments: str(link))
+    monkeypatch.setattr(pretrained, "hf_hub_download", lambda *arguments: str(link))
     blob.write_bytes(content)
-    assert find_weights(TINY, TAGGED, tmp_path / "weights").sha256 == blob.name
+    assert find_weights(TINY, tmp_path / "weights").sha256 == blob.name
     blob.write_bytes(content[:-1])
     with pytest.raises(InputError, match=f"{blob.name} is damaged; delete it"):
-        find_weights(TINY, TAGGED, tmp_path / "weights")
+        find_weights(TINY, tmp_path / "weights")
 
 
 def test_no_network_says_which_file_to_put_where(
@@ -80,6 +82,6 @@ def test_no_network_says_which_file_to_put_where(
     at(mirror, monkeypatch, f"{TINY}-0123abcd.pth")
     mirror.script = [refuse(404)]
     with pytest.raises(InputError) as error:
-        find_weights(TINY, TAGGED, tmp_path)
+        find_weights(TINY, tmp_path)
     for word in (f"{TINY}-0123abcd.pth will do", str(tmp_path), "answered 404", "FileNotFound"):
         assert word in str(error.value)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import load, save
+from safetensors.torch import load, save, save_file
 
 from reconpatch.detection import Scores
 from reconpatch.methods import METHODS, Method, PatchCore, TrainingSet
@@ -34,9 +34,10 @@ def new(method: str, folder: Path, share: float = 0.2) -> Method[Any]:
     kind, chosen = METHODS[method], recipe(method, share)
     if kind.learner and not (folder / "representation.safetensors").exists():
         __import__(kind.learner)
-        sys.modules[kind.learner].learn(
-            TRAINING.patches, chosen.learned, 0, device=CPU, folder=folder, description="learning"
+        learned = sys.modules[kind.learner].learn(
+            TRAINING.patches, chosen.learned, 0, device=CPU, description="learning"
         )
+        save_file(learned.tensors["representation"], folder / "representation.safetensors")
     return kind(chosen, CPU, folder if kind.learner else None)
 
 

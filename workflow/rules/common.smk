@@ -6,6 +6,7 @@ from shlex import quote
 
 from snakemake.exceptions import WorkflowError
 
+from reconpatch.datasets.source import kind_in, reader_code
 from reconpatch.fetching.catalogue import load_catalogue
 from reconpatch.fetching.fetch import STAMP
 from reconpatch.suites import (
@@ -18,8 +19,10 @@ from reconpatch.suites import (
     title,
 )
 from reconpatch.utils.errors import InputError
-from reconpatch.utils.fingerprint import source_hash
+from reconpatch.utils.fingerprint import code_fingerprint, fingerprint
 from reconpatch.utils.gpu import has_gpu
+from reconpatch.utils.import_graph import PACKAGE
+from reconpatch.utils.steps import STEPS
 
 # The environment that runs Snakemake also runs the steps, whether it is activated or not. A prefix
 # replaces Snakemake's own, without which a step that fails before `| tee` would count as done.

@@ -8,7 +8,7 @@ rule demo:
     conda:
         "../../environment.yml"
     params:
-        code=source_hash("datasets"),
+        code=code_fingerprint(*STEPS["demo"]),
     shell:
         "reconpatch write-demo --output {output:q} 2>&1 | tee {log:q}"
 
@@ -71,7 +71,9 @@ rule inspect:
         "../../environment.yml"
     params:
         source=lambda wildcards: SOURCES[wildcards.dataset].model_dump_json(),
-        code=source_hash("datasets"),
+        kind=lambda wildcards: kind_in(SOURCES[wildcards.dataset], wildcards.category)
+        or "unknown",
+        code=lambda wildcards: reader_code(SOURCES[wildcards.dataset]),
     shell:
         "reconpatch inspect --source {params.source:q} --category {wildcards.category:q}"
         " --output {output:q} 2>&1 | tee {log:q}"

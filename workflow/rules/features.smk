@@ -21,7 +21,7 @@ rule extract:
         patches=lambda wildcards: EXTRACTIONS[wildcards.patches].model_dump_json(),
         weights=config["weights_folder"],
         device=config["device"],
-        code=source_hash("features"),
+        code=code_fingerprint(*STEPS["extract"]),
     shell:
         "reconpatch extract --category {input:q} --patches {params.patches:q} --weights {params.weights:q}"
         ' --device {params.device} --threads {threads} --output "$(dirname {output.record:q})"'

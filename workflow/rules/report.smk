@@ -1,3 +1,6 @@
+TEMPLATES = PACKAGE / "reporting" / "page" / "templates"
+
+
 rule figure:
     input:
         figure_inputs,
@@ -19,7 +22,7 @@ rule figure:
         data_root=config["data_root"],
         caption=lambda wildcards: SUITE.experiments.figures[wildcards.figure].caption,
         runs=lambda wildcards: run_names(runs_of(SUITE, wildcards.figure)),
-        code=source_hash("reporting"),
+        code=code_fingerprint(*STEPS["figure"]),
     shell:
         f"reconpatch figure --suite {SUITE.name}"
         " --name {wildcards.figure} --data-root {params.data_root:q} 2>&1 | tee {log:q}"
@@ -69,6 +72,9 @@ rule report:
     params:
         data_root=config["data_root"],
         experiments=SUITE.experiments.key,
-        code=source_hash("reporting"),
+        code=code_fingerprint(*STEPS["report"]),
+        templates=fingerprint(
+            *(file.read_text() for file in sorted(TEMPLATES.iterdir()))
+        ),
     shell:
         f"reconpatch report --suite {SUITE.name} --data-root {{params.data_root:q}} 2>&1 | tee {{log:q}}"

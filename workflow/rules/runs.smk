@@ -20,7 +20,7 @@ rule measure:
         textures=TEXTURES,
         device=config["device"],
         runs=lambda wildcards: run_names(batch_of(wildcards).runs),
-        code=source_hash("evaluation"),
+        code=lambda wildcards: code_fingerprint(*batch_of(wildcards).modules),
     shell:
         f"reconpatch measure --suite {SUITE.name}"
         " --experiment {wildcards.experiment} --dataset {wildcards.dataset:q}"
@@ -49,7 +49,7 @@ rule time_inference:
         weights=config["weights_folder"],
         device=config["device"],
         threads=config["threads"],
-        code=source_hash("evaluation"),
+        code=code_fingerprint(*STEPS["time"]),
     shell:
         f"reconpatch time-inference --suite {SUITE.name}"
         " --data-root {params.data_root:q} --weights {params.weights:q}"

@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from reconpatch.datasets.category import GOOD, Kind
+from reconpatch.datasets.category import GOOD
 from reconpatch.datasets.demo import washer, weave
+from reconpatch.datasets.demo.categories import CATEGORIES
 from reconpatch.datasets.demo.pictures import render
 from reconpatch.utils.errors import InputError
 
-CATEGORIES: dict[str, Kind] = {"washer": "object", "weave": "texture"}
 DEFECTS = {"washer": washer.DEFECTS, "weave": weave.DEFECTS}
 
 TRAIN, TEST_GOOD, TEST_PER_DEFECT = 40, 12, 6

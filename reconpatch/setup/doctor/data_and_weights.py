@@ -7,7 +7,7 @@ from huggingface_hub import try_to_load_from_cache
 from timm import get_pretrained_cfg
 
 from reconpatch.datasets import Source, find_categories
-from reconpatch.features import TIMM_NAMES, weights_here
+from reconpatch.features import timm_name, weights_here
 from reconpatch.fetching.catalogue import Dataset
 from reconpatch.fetching.inventory import find_problems, is_absent
 from reconpatch.setup.doctor.checks import Check, State
@@ -152,10 +152,9 @@ def _weights(names: list[str], folder: Path, command: str) -> Check:
     """Check the weights of all backbones together."""
     places, problems = [], []
     for name in names:
-        timm_name = TIMM_NAMES.get(name, name)
-        hub = get_pretrained_cfg(timm_name).hf_hub_id
         try:
-            if here := weights_here(name, timm_name, folder):
+            hub = get_pretrained_cfg(timm_name(name)).hf_hub_id
+            if here := weights_here(name, folder):
                 places.append(f"{name} ({here.source})")
             elif isinstance(try_to_load_from_cache(hub, "model.safetensors"), str):
                 places.append(f"{name} (the Hugging Face hub's cache)")

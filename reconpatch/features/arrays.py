@@ -1,0 +1,94 @@
+"""A category's images, once through the backbone, to arrays of patch features on disk.
+
+All that decides a feature's value is here and in what this imports; how weights are found and what
+is recorded of it is ``extract``'s.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Never
+
+import numpy as np
+from torch import Tensor
+from tqdm import tqdm
+
+from reconpatch.datasets import Category, Sample
+from reconpatch.features.aggregation import patch_features
+from reconpatch.features.backbones import Backbone
+from reconpatch.features.images import image_batches, masks
+from reconpatch.settings import ExtractionSettings, FeatureSettings
+from reconpatch.utils.files import atomic_write
+
+if TYPE_CHECKING:
+    from reconpatch.features.store import Split
+    from reconpatch.utils.provenance import Stopwatch
+
+ARRAYS = ("train.npy", "test.npy", "masks.npy")
+
+
+def write_arrays(
+    category: Category,
+    settings: ExtractionSettings,
+    backbone: Backbone,
+    folder: Path,
+    *,
+    threads: int,
+    batch_size: int | None,
+    watch: "Stopwatch",
+) -> None:
+    """Write the patch features of both splits and the test masks to ``folder``.
+
+    Args:
+        category: whose images; a split that the settings leave out gets an empty array.
+        settings: how they are made.
+        backbone: with the settings' layers.
+        folder: where the files go that ``ARRAYS`` names.
+        threads: how many decode images.
+        batch_size: images that go through the backbone together; None for the pixels of 16 images
+            of 224 px (on a GPU 64), so that memory does not grow with the image's size.
+        watch: takes the seconds of each file.
+
+    Raises:
+        InputError: an image or mask cannot be read.
+    """
+    features, augmentation = settings.features, settings.augmentation
+    device = next(backbone.network.parameters()).device
+    if batch_size is None:
+        images_of_224 = 64 if device.type == "cuda" else 16
+        batch_size = max(1, images_of_224 * 224**2 // features.crop**2)
+    with watch("masks"), atomic_write(folder / "masks.npy") as aside, aside.open("wb") as file:
+        np.save(file, masks(category.test, features, augmentation=augmentation).numpy())
+    splits: dict[Split, tuple[Sample, ...]] = {"train": category.train, "test": category.test}
+    for split, samples in splits.items():
+        images = [sample.image for sample in samples] if split in settings.splits else []
+        with watch(split), atomic_write(folder / f"{split}.npy") as aside:
+            progress = tqdm(total=len(images), desc=f"{category.name} {split}", unit="image")
+            with progress:
+                batches = image_batches(
+                    images, features, batch_size, threads, augmentation=augmentation
+                )
+                _write_split(backbone, batches, features, len(images), aside, progress)
+
+
+def _write_split(
+    backbone: Backbone,
+    batches: Iterator[Tensor],
+    settings: FeatureSettings,
+    count: int,
+    path: Path,
+    progress: "tqdm[Never]",
+) -> None:
+    device = next(backbone.network.parameters()).device
+    array = None
+    row = 0
+    for batch in batches:
+        patches = patch_features(backbone(batch.to(device)), settings).cpu().numpy()
+        if array is None:
+            shape = (count, *patches.shape[1:])
+            array = np.lib.format.open_memmap(path, "w+", dtype=settings.stored_as, shape=shape)
+        array[row : row + len(batch)] = patches
+        row += len(batch)
+        progress.update(len(batch))
+    if array is None:
+        array = np.lib.format.open_memmap(path, "w+", dtype=settings.stored_as, shape=(0, 0, 0, 0))
+    array.flush()

@@ -1,0 +1,150 @@
+import ast
+from pathlib import Path
+
+import pytest
+
+from reconpatch.utils.import_graph import PACKAGE, imported_modules
+from reconpatch.utils.steps import STEPS
+
+# A room imports those before it, and none after it; the command line stands above all.
+ROOMS = (
+    "utils",
+    "settings",
+    "datasets",
+    "fetching",
+    "features",
+    "representation",
+    "detection",
+    "methods",
+    "refinement",
+    "evaluation",
+    "suites",
+    "runs",
+    "setup",
+    "reporting",
+    "planning",
+)
+
+
+def imported_rooms(file: Path) -> set[str]:
+    modules = set()
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, ast.ImportFrom):
+            modules |= {node.module or "", *(f"{node.module}.{name.name}" for name in node.names)}
+        elif isinstance(node, ast.Import):
+            modules |= {name.name for name in node.names}
+    parts = [module.split(".") for module in modules]
+    return {part[1] for part in parts if part[0] == PACKAGE.name and len(part) > 1}
+
+
+def test_every_room_has_its_place() -> None:
+    assert {init.parent.name for init in PACKAGE.glob("*/__init__.py")} == set(ROOMS)
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_imports_never_run_back_up(room: str) -> None:
+    below = set(ROOMS[: ROOMS.index(room) + 1])
+    for file in (PACKAGE / room).rglob("*.py"):
+        assert imported_rooms(file) <= below, file
+
+
+TOY = {
+    "__init__.py": "",
+    "base.py": "x = 1",
+    "main.py": "",
+    "far/__init__.py": "from .deep import Far",
+    "far/deep.py": "class Far: ...",
+    "pkg/__init__.py": """
+from toy.pkg.mod import Name
+from toy.pkg.other import Other as Renamed
+from toy.far import Far
+from toy.pkg.local import Mended
+from os import path
+from . import sub
+try:
+    from toy.pkg.fast import either
+except ImportError:
+    from toy.pkg.slow import either
+
+OWN = 1
+Mended = Mended
+""",
+    "pkg/mod.py": "from toy.base import x as Name",
+    "pkg/other.py": "class Other: ...",
+    "pkg/local.py": "Mended = 1",
+    "pkg/sub.py": "",
+    "pkg/fast.py": "either = 1",
+    "pkg/slow.py": "either = 2",
+    "pkg/either.py": "",
+    "stars/__init__.py": "from toy.stars.one import *\nfrom toy.base import x",
+    "stars/one.py": "one = 1",
+    "own/__init__.py": "from toy.base import x\ndef sub(): ...",
+    "own/sub.py": "",
+}
+WHOLE_PKG = (
+    "base far.deep pkg pkg.fast pkg.local pkg.mod pkg.other pkg.slow pkg.sub"  # Save pkg.either.
+)
+
+
+@pytest.fixture(scope="module")
+def toy(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    package = tmp_path_factory.mktemp("imports") / "toy"
+    for name, text in TOY.items():
+        path = package / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    return package
+
+
+@pytest.mark.parametrize(
+    ("statement", "modules"),
+    [
+        ("import toy.base", "base"),
+        ("import toy.pkg.other", "pkg.other"),
+        ("import toy.pkg.mod as m", "base pkg.mod"),
+        ("from toy import base", "base"),
+        ("from toy.base import x", "base"),
+        ("from . import base", "base"),
+        ("from .pkg.mod import Name", "base pkg.mod"),
+        ("from toy.pkg import Name", "base pkg.mod"),
+        ("from toy.pkg import Name as Other", "base pkg.mod"),
+        ("from toy.pkg import Renamed", "pkg.other"),
+        ("from toy.pkg import Far", "far.deep"),
+        ("from toy.pkg import sub", "pkg.sub"),
+        ("from toy.pkg import Renamed, Far", "far.deep pkg.other"),
+        ("from toy.pkg import OWN", WHOLE_PKG),
+        ("from toy.pkg import Mended", WHOLE_PKG),
+        ("from toy.pkg import path", WHOLE_PKG),
+        ("from toy.pkg import either", WHOLE_PKG),
+        ("from toy.pkg import *", WHOLE_PKG),
+        ("import toy.pkg", WHOLE_PKG),
+        ("from toy import pkg", WHOLE_PKG),
+        ("from toy.stars import one", "stars.one"),
+        ("from toy.stars import *", "base stars stars.one"),
+        ("from toy.own import sub", "base own"),
+        ("def f():\n    from toy.base import x", "base"),
+        ("try:\n    import toy.base\nexcept ImportError:\n    import toy.far", "base far far.deep"),
+        ("if TYPE_CHECKING:\n    from toy.base import x", ""),
+        ("if typing.TYPE_CHECKING:\n    import toy.base", ""),
+        ("if TYPE_CHECKING:\n    import toy.far\nelse:\n    import toy.base", "base"),
+        ("if TYPE_CHECKING:\n    import toy.base\ndef f():\n    import toy.base", "base"),
+        ("import os\nfrom torch import Tensor\nimport toyota.base", ""),
+    ],
+)
+def test_what_an_import_leads_to(toy: Path, statement: str, modules: str) -> None:
+    (toy / "main.py").write_text(statement)
+    found = imported_modules("toy.main", package=toy)
+    assert found == tuple(sorted(["toy.main", *(f"toy.{name}" for name in modules.split())]))
+
+
+@pytest.mark.parametrize("module", ["toy.nothing", "toy.base.x", "other.base"])
+def test_a_module_that_is_not_there(toy: Path, module: str) -> None:
+    with pytest.raises(ModuleNotFoundError, match=f"no module {module}"):
+        imported_modules(module, package=toy)
+
+
+def test_the_code_of_the_features_knows_no_reader_of_data_sets() -> None:
+    modules = imported_modules(*STEPS["extract"])
+    assert "reconpatch.features.augmentation" in modules
+    rooms = {name.removeprefix("reconpatch.datasets.") for name in modules if ".datasets" in name}
+    assert rooms == {"category", "images"}
