@@ -76,7 +76,7 @@ def bundle(
     config: Config = Path("config"),
     weights: Weights = Path("weights"),
 ) -> None:
-    """Pack weights, data inventory and settings of a suite for a machine without a network."""
+    """Pack weights and settings of a suite for a machine without a network."""
     from reconpatch.setup.bundle import write_bundle
 
     write_bundle(_suite(suite, data_root, config), data_root, config, weights, output)

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from reconpatch.datasets import mvtec_ad
+from reconpatch.fetching.catalogue import known_datasets
 from tests.conftest import ROOT, TABLES, TINY_CONFIG, planned_jobs, snakemake
 
 
@@ -195,7 +195,7 @@ def test_paper_with_its_folders_plans_every_run(tmp_path: Path) -> None:
         shutil.copytree(ROOT / part, tmp_path / part)
     for part in ("Snakefile", "environment.yml"):
         shutil.copy(ROOT / part, tmp_path / part)
-    for category in mvtec_ad():
+    for category in known_datasets()["mvtec"].categories:
         (tmp_path / "data" / "mvtec" / category / "train" / "good").mkdir(parents=True)
     for product in ("01", "02", "03"):
         (tmp_path / "data" / "btad" / product / "train" / "ok").mkdir(parents=True)

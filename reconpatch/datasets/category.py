@@ -11,6 +11,9 @@ from reconpatch.utils.files import read_json, write_json
 GOOD = "good"
 """The defect name of a normal image, as in the MVTec AD layout."""
 
+NORMAL = (GOOD, "ok")
+"""What data sets in MVTec AD's layout call the folders of normal images: BTAD's are ``ok``."""
+
 Kind = Literal["object", "texture"]
 
 

@@ -9,8 +9,8 @@ from pydantic import Field, model_validator
 from reconpatch.datasets.category import Category, Kind
 from reconpatch.datasets.demo import CATEGORIES
 from reconpatch.datasets.elpv import CellType, read_elpv
-from reconpatch.datasets.mvtec_ad import kind_of
 from reconpatch.datasets.mvtec_layout import read_mvtec_layout
+from reconpatch.datasets.published import PublishedCategory, published_category
 from reconpatch.settings import Settings
 from reconpatch.utils.errors import InputError
 
@@ -57,11 +57,17 @@ class Source(Settings):
         return self
 
 
+def published_in(source: Source, name: str) -> PublishedCategory | None:
+    """Return what is published of a category; None where nothing is."""
+    if source.layout == "demo":
+        return CATEGORIES[name].published if name in CATEGORIES else None
+    return published_category(source.dataset, name) if source.layout == "mvtec" else None
+
+
 def kind_in(source: Source, name: str) -> Kind | None:
     """Return whether a category is an object or a texture, None where that is not known."""
-    if source.layout == "demo":
-        return CATEGORIES.get(name)
-    return kind_of(source.dataset, name) if source.layout == "mvtec" else None
+    category = published_in(source, name)
+    return category.kind if category else None
 
 
 def load_category(source: Source, name: str) -> Category:
@@ -80,4 +86,4 @@ def load_category(source: Source, name: str) -> Category:
         return read_mvtec_layout(source.root / name, source.dataset, kind_in(source, name))
     if name not in CATEGORIES:
         raise InputError(f"the demo has no category {name}; it has {' and '.join(CATEGORIES)}")
-    return read_mvtec_layout(source.root / name, source.dataset, CATEGORIES[name])
+    return read_mvtec_layout(source.root / name, source.dataset, kind_in(source, name))

@@ -1,6 +1,7 @@
-"""What is known of the data sets that can be fetched, read from ``config/datasets``."""
+"""What is known of the data sets that can be fetched: ``catalogue.yaml`` and ``inventory.csv``."""
 
 import csv
+from functools import cache
 from pathlib import Path
 from typing import Literal
 
@@ -42,6 +43,8 @@ class Dataset(Settings):
         layout: how the archive's files lie: as the readers here want them, or as VisA's.
         unpacked_gib: what the archive may unpack to, in GiB.
         entries: how many files and folders it may have.
+        textures: those of its categories that are textures, the others being objects; None where
+            that is not said.
         folders: its folders as published.
     """
 
@@ -56,6 +59,7 @@ class Dataset(Settings):
     layout: Literal["folders", "visa"] = "folders"
     unpacked_gib: float = Field(gt=0)
     entries: int = Field(gt=0)
+    textures: tuple[str, ...] | None = None
     folders: tuple[Folder, ...]
 
     @property
@@ -70,14 +74,28 @@ class Dataset(Settings):
 
 
 def load_catalogue(config: Path) -> dict[str, Dataset]:
-    """Return the data sets of ``config/datasets`` by name; none where there is no such folder.
+    """Return the data sets that can be fetched, by name.
+
+    Those that the package knows, and those of ``config/datasets``, where somebody has put files of
+    the same form there; an entry there takes the place of the package's of the same name.
 
     Raises:
         InputError: the files hold unknown names or impossible values.
     """
-    catalogue, inventory = (config / "datasets" / n for n in ("catalogue.yaml", "inventory.csv"))
-    if not catalogue.is_file():
-        return {}
+    own = config / "datasets"
+    return known_datasets() | (_read(own) if (own / "catalogue.yaml").is_file() else {})
+
+
+@cache
+def known_datasets() -> dict[str, Dataset]:
+    """Return the data sets that the package knows, by name."""
+    return _read(Path(__file__).parent)
+
+
+def _read(folder: Path) -> dict[str, Dataset]:
+    catalogue, inventory = folder / "catalogue.yaml", folder / "inventory.csv"
+    if not inventory.is_file():
+        raise InputError(f"{inventory} is missing; it lists the folders of what {catalogue} has.")
     with inventory.open(newline="") as lines:
         rows = list(csv.DictReader(lines))
     try:

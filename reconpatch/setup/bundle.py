@@ -1,4 +1,4 @@
-"""Weights, data inventory and settings of a suite in one file, for a machine without a network."""
+"""Weights and settings of a suite in one file, for a machine without a network."""
 
 import io
 import tarfile
@@ -21,7 +21,7 @@ README = """Suite {suite} of the ReConPatch benchmark, for a machine without a n
 1. There, in a checkout of the same version with its Python packages installed:
      tar -xf {file}
      sha256sum -c SHA256SUMS
-   It holds config/ (settings, suites, the data sets' inventory) and weights/.
+   It holds config/ (settings and suites) and weights/.
 2. Data sets are not in it, as their licences stand:
 {datasets}
 3. reconpatch doctor --suite {suite} --data-root {data_root}
@@ -40,7 +40,7 @@ def write_bundle(
     Args:
         suite: which.
         data_root: where its data sets lie.
-        config: the folder with suites, experiments and the catalogue.
+        config: the folder with suites, experiments and data sets of your own.
         weights_folder: where local weight files lie.
         output: the tar file.
 
@@ -112,7 +112,7 @@ def _print(files: dict[str, Path], output: Path, readme: str) -> None:
     console = Console(highlight=False, soft_wrap=True)
     table = Table(box=None, pad_edge=False, show_header=False)
     settings = sum(path.stat().st_size for name, path in files.items() if name.startswith("config"))
-    table.add_row("settings and inventory", f"{settings / MIB:.1f} MiB")
+    table.add_row("settings", f"{settings / MIB:.1f} MiB")
     for name, path in files.items():
         if name.startswith("weights/"):
             table.add_row(name, f"{path.stat().st_size / MIB:.1f} MiB")

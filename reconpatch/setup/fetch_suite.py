@@ -25,7 +25,7 @@ def supply(
 
     Args:
         suite: which.
-        config: the folder with the catalogue.
+        config: the folder with suites, experiments and data sets of your own.
         weights_folder: where weights go that no package brings.
         only: of these data sets alone, ``weights`` among them; None for all.
         accepted: the data sets whose licence is accepted.

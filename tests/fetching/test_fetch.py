@@ -13,14 +13,13 @@ import pytest
 import yaml
 from PIL import Image
 
-from reconpatch.datasets import btad, mvtec_ad, read_mvtec_layout
-from reconpatch.fetching.catalogue import Dataset, load_catalogue
+from reconpatch.datasets import read_mvtec_layout
+from reconpatch.fetching.catalogue import Dataset, known_datasets, load_catalogue
 from reconpatch.fetching.fetch import fetch
 from reconpatch.utils.errors import InputError
 from tests.fetching.conftest import HASTY, PROCESSES, Mirror, refuse, serve
 from tests.fetching.test_archive import below
 
-CONFIG = Path(__file__).parents[2] / "config"
 FOLDERS = {
     "train/good": (400, "{:03}.png"),
     "test/good": (3, "{:03}.png"),
@@ -102,33 +101,21 @@ def bring(dataset: Dataset, root: Path, *, accepted: bool = False) -> None:
     fetch(dataset, root, accepted=accepted, policy=HASTY)
 
 
-def test_official_figures_are_the_published_ones() -> None:
-    catalogue = load_catalogue(CONFIG)
-    for name, official in (("mvtec", mvtec_ad()), ("btad", btad())):
-        assert catalogue[name].categories == tuple(sorted(official))
-        for category, figures in official.items():
-            count = {f.folder: f.files for f in catalogue[name].folders if f.category == category}
-            train, good = [n for folder, n in count.items() if folder.endswith(("/good", "/ok"))]
-            assert (train, good) == (figures.train, figures.test_good)
-            for part in ("test", "ground_truth")[: 2 if name == "mvtec" else 1]:
-                defective = [n for f, n in count.items() if f.startswith(f"{part}/")]
-                surplus = good if part == "test" else 0
-                assert sum(defective) - surplus == figures.test_defective
-    totals = {
-        name: [
-            sum(f.files for f in dataset.folders if f.folder.startswith(part))
-            for part in ("train/", "test/")
-        ]
-        for name, dataset in catalogue.items()
-    }
-    # VisA: 9,621 normal and 1,200 anomalous images.
-    assert totals == {
-        "mvtec": [3629, 1725],
-        "btad": [1799, 741],
-        "visa": [8659, 962 + 1200],
-        "dtd": [0, 0],
-    }
-    assert sum(folder.files for folder in catalogue["dtd"].folders) == 47 * 120
+def test_dtd_has_47_textures_of_120_photographs() -> None:
+    dtd = known_datasets()["dtd"]
+    assert [folder.files for folder in dtd.folders] == 47 * [120]
+
+
+def test_ones_own_data_sets_stand_beside_the_known_ones(tmp_path: Path) -> None:
+    assert load_catalogue(tmp_path) == known_datasets()
+    tiny = write_catalogue(tmp_path, "http://tiny.example")
+    assert load_catalogue(tmp_path) == {**known_datasets(), "tiny": tiny}
+    catalogue = tmp_path / "datasets" / "catalogue.yaml"
+    catalogue.write_text(catalogue.read_text().replace("tiny:", "mvtec:"))
+    assert load_catalogue(tmp_path)["mvtec"].title == "Tiny"
+    (tmp_path / "datasets" / "inventory.csv").unlink()
+    with pytest.raises(InputError, match=r"inventory\.csv is missing"):
+        load_catalogue(tmp_path)
 
 
 def test_download_unpacks_in_place_and_leaves_nothing_else(

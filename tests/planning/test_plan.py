@@ -71,6 +71,8 @@ models:
   single: {label: one}
   pair: {label: two, members: [{}, {features: {crop: 160}}]}
 """
+NAMES = "[bottle, cable]"
+FOLDERS = f'dataset: mvtec, root: "{{data_root}}"}}\n    categories: {NAMES}'
 TINY = """
 title: a few drawn washers
 datasets:
@@ -298,7 +300,7 @@ def test_btad_is_counted_without_its_images(category: str, train: int, test: int
 @pytest.mark.parametrize(
     ("old", "new", "complaint"),
     [
-        ("[bottle, cable]", "found", "images is not a folder"),
+        (FOLDERS, FOLDERS.replace("mvtec,", "own,").replace(NAMES, "found"), "is not a folder"),
         ("[bottle, cable]", "[bottel]", "bottel is not a folder"),
         ("efficientnet_lite0", "efficientnet_lite77", "efficientnet_lite77 is neither a preset"),
         ("crop: 160", "layers: [9]", "none at .1024."),

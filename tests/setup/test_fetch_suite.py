@@ -55,7 +55,6 @@ def reconpatch(folder: Path, *arguments: str, code: int = 0) -> str:
 def checkout(tmp_path: Path, mirror: Mirror) -> Path:
     """The project with weights, and a suite whose data set a server on loopback has."""
     check_out(tmp_path)
-    shutil.rmtree(tmp_path / "config" / "datasets")
     write_catalogue(tmp_path / "config", mirror.url, must_be_accepted=True)
     settings = tmp_path / "config" / "config.yaml"
     settings.write_text(settings.read_text().replace("accept_mvtec_licence", "accept_tiny_licence"))
