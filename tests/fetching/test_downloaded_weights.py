@@ -75,7 +75,7 @@ def test_file_that_is_not_what_its_name_says_is_refused(
     (folder / file).unlink()
     at(mirror, monkeypatch, file)
     mirror.script = [serve(content[:-1])]
-    with pytest.raises(InputError, match=rf"({file} will do)(.|\n)*gave another file"):
+    with pytest.raises(InputError, match=rf"({file} will do)(.|\n)*sent another file"):
         find_weights(TINY, TAGGED, folder)
     assert not (folder / file).exists()
 

@@ -185,14 +185,14 @@ def test_folder_that_is_not_whole_is_named_file_by_file_and_left_alone(
     with pytest.raises(InputError) as error:
         bring(tiny, root)
     assert str(error.value).splitlines() == [
-        f"Tiny in {root} is not whole:",
+        f"Tiny in {root} is not as published:",
         f"- {root}/cap/train/good/004.png is missing",
         f"- {root}/lid/ground_truth/broken/002_mask.png is missing; 2_mask.png, which does not "
         "belong there, may be it: rename it",
         f"- {root}/lid/test/odd does not belong to lid of Tiny; move it away",
         f"- {cut} is truncated or not an image; replace it with a whole copy, "
         "or delete it if it does not belong to the category",
-        f"Mend these files, or move {root} away, and the next run fetches all of it.",
+        f"Repair these files, or move {root} away and the next run fetches the data set anew.",
     ]
     assert below(root) == before
 
@@ -216,7 +216,7 @@ def test_no_mirror_says_where_to_put_what(tmp_path: Path, tiny: Dataset, mirror:
     mirror.script = [refuse(404)]
     with pytest.raises(InputError) as error:
         bring(tiny, tmp_path / "tiny")
-    for word in ("answered 404", f"Put it at {tmp_path}/tiny.tar.xz", "https://tiny.example"):
+    for word in ("answered 404", f"Save it as {tmp_path}/tiny.tar.xz", "https://tiny.example"):
         assert word in str(error.value)
 
 
