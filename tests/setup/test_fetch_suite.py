@@ -168,7 +168,7 @@ def test_doctor_says_what_is_whole_and_absent(checkout: Path) -> None:
     rows = [" ".join(line.split()) for line in printed.splitlines()]
     assert "Tiny 2 of 2 categories in data/tiny whole" in rows
     assert "weights test_resnet (folder weights) here" in rows
-    assert "Nothing is amiss." in rows
+    assert "No problems." in rows
 
 
 def test_bottle_with_three_flaws_is_told_by_doctor_and_workflow(tmp_path: Path) -> None:
