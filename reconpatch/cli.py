@@ -1,8 +1,10 @@
 """The command line: one subcommand a step, as the workflow's rules call them."""
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal, TypeVar
 
 import typer
 from rich.console import Console
@@ -11,7 +13,10 @@ from rich.markup import escape
 from reconpatch.utils.errors import InputError
 
 if TYPE_CHECKING:
-    from reconpatch.suites import Suite
+    from reconpatch.settings import Settings
+    from reconpatch.suites import Batch, Suite
+
+AnySettings = TypeVar("AnySettings", bound="Settings")
 
 app = typer.Typer(
     help="ReConPatch and PatchCore, measured. The workflow (snakemake) calls these steps in order.",
@@ -71,7 +76,7 @@ def bundle(
     config: Config = Path("config"),
     weights: Weights = Path("weights"),
 ) -> None:
-    """Pack weights, data inventory and settings of a suite for a machine without a network."""
+    """Pack weights and settings of a suite for a machine without a network."""
     from reconpatch.setup.bundle import write_bundle
 
     write_bundle(_suite(suite, data_root, config), data_root, config, weights, output)
@@ -109,7 +114,7 @@ def inspect(
     from reconpatch.fetching.catalogue import load_catalogue
     from reconpatch.fetching.inventory import check_category
 
-    chosen, catalogue = Source.model_validate_json(source), load_catalogue(config)
+    chosen, catalogue = _from_json(Source, source, "--source"), load_catalogue(config)
     if chosen.root and chosen.dataset in catalogue:
         check_category(catalogue[chosen.dataset], chosen.root, category)
     load_category(chosen, category).write(output)
@@ -117,7 +122,9 @@ def inspect(
 
 @app.command()
 def extract(
-    category: Annotated[Path, typer.Option(help="The list that inspect wrote.")],
+    category: Annotated[
+        Path, typer.Option(help="The list that inspect wrote.", exists=True, dir_okay=False)
+    ],
     patches: Annotated[str, typer.Option(help="What to store, as JSON: features, augmentation.")],
     output: Folder,
     weights: Weights = Path("weights"),
@@ -132,7 +139,7 @@ def extract(
 
     extract(
         Category.read(category),
-        ExtractionSettings.model_validate_json(patches),
+        _from_json(ExtractionSettings, patches, "--patches"),
         output,
         weights_folder=weights,
         device=set_up_torch(device, threads),
@@ -157,16 +164,12 @@ def measure(
     """Train, detect and evaluate an experiment's runs on a category (Eqs. 1-12, Appendix D)."""
     from reconpatch.refinement import find_textures
     from reconpatch.runs.batch import measure, write_manifest
-    from reconpatch.suites import batches
     from reconpatch.utils.devices import set_up_torch
 
-    wanted = (experiment, dataset, category)
-    (batch,) = (
-        batch
-        for batch in batches(_suite(suite, data_root, config))
-        if (batch.experiment, batch.dataset, batch.category) == wanted
-    )
-    measure(batch, results, set_up_torch(device, threads), weights, find_textures(textures))
+    batch = _batch(_suite(suite, data_root, config), experiment, dataset, category)
+    where = set_up_torch(device, threads)
+    with _after_earlier_steps(suite):
+        measure(batch, results, where, weights, find_textures(textures))
     write_manifest(batch, results)
 
 
@@ -188,7 +191,8 @@ def time_inference(
 
     where = set_up_torch(device, threads)
     runs = timed_runs(_suite(suite, data_root, config))
-    time_inference([RecipeRun(run, results, where) for run in runs], weights)
+    with _after_earlier_steps(suite):
+        time_inference([RecipeRun(run, results, where) for run in runs], weights)
 
 
 @app.command()
@@ -206,7 +210,8 @@ def figure(
 
     set_up_torch("cpu", 1)
     chosen = _suite(suite, data_root, config)
-    write_figure(chosen, name, results, reports / suite / "figures")
+    with _after_earlier_steps(suite):
+        write_figure(chosen, name, results, reports / suite / "figures")
 
 
 @app.command()
@@ -319,6 +324,46 @@ def _suite(name: str, data_root: Path, config: Path) -> "Suite":
     from reconpatch.suites import load_suite
 
     return load_suite(config / "suites" / f"{name}.yaml", data_root, config)
+
+
+def _batch(suite: "Suite", experiment: str, dataset: str, category: str) -> "Batch":
+    """Return the one batch of these names, or say which of them the suite does not have."""
+    from reconpatch.suites import batches
+
+    candidates = batches(suite)
+    for field, name in (("experiment", experiment), ("dataset", dataset), ("category", category)):
+        known = dict.fromkeys(getattr(batch, field) for batch in candidates)
+        if name not in known:
+            raise InputError(
+                f"Suite {suite.name} has nothing to measure for --{field} {name}; "
+                f"there are: {', '.join(known)}."
+            )
+        candidates = [batch for batch in candidates if getattr(batch, field) == name]
+    (batch,) = candidates
+    return batch
+
+
+def _from_json(model: type[AnySettings], text: str, option: str) -> AnySettings:
+    from pydantic import ValidationError
+
+    from reconpatch.settings import readable
+
+    try:
+        return model.model_validate_json(text)
+    except ValidationError as error:
+        raise InputError(f"{option} cannot be used: {readable(error)}") from None
+
+
+@contextmanager
+def _after_earlier_steps(suite: str) -> Iterator[None]:
+    """Turn a missing file of an earlier step into an error that says how to make it."""
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise InputError(
+            f"An earlier step has not left its result, or --results names another folder: {error}. "
+            f"All steps in their order: snakemake --cores all --config suite={suite}"
+        ) from error
 
 
 def main() -> None:

@@ -14,7 +14,8 @@ from statistics import mean
 
 import pytest
 
-from reconpatch.datasets import mvtec_ad
+from reconpatch.datasets import published_category
+from reconpatch.fetching.catalogue import known_datasets
 
 PUBLISHED = Path(__file__).parents[1] / "config" / "published"
 
@@ -26,8 +27,9 @@ IMAGE, PIXEL = "image_auroc", "pixel_auroc"
 TASKS = {"Detection": IMAGE, "Segmentation": PIXEL}
 METHODS = ["PatchCore", "ReConPatch"]
 
-OBJECTS = [name for name, category in mvtec_ad().items() if category.kind == "object"]
-TEXTURES = [name for name, category in mvtec_ad().items() if category.kind == "texture"]
+KINDS = {name: published_category("mvtec", name) for name in known_datasets()["mvtec"].categories}
+OBJECTS = [name for name, category in KINDS.items() if category and category.kind == "object"]
+TEXTURES = [name for name, category in KINDS.items() if category and category.kind == "texture"]
 GROUPS = {"Object classes": OBJECTS, "Texture classes": TEXTURES, "Average": OBJECTS + TEXTURES}
 CLASSES = [*OBJECTS, *TEXTURES, *GROUPS]
 BTAD = ["01", "02", "03"]

@@ -13,56 +13,56 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from reconpatch.datasets import mvtec_ad
+from reconpatch.fetching.catalogue import known_datasets
 from tests.conftest import ROOT, TABLES, TINY_CONFIG, planned_jobs, snakemake
 
 
 def tidy(folder: Path, table: str) -> pd.DataFrame:
-    return pd.read_csv(folder / "reports" / "tiny" / "tables" / f"{table}.csv")
+    """A table's cells that rest on runs, which are given as a list."""
+    cells = pd.read_csv(folder / "reports" / "tiny" / "tables" / f"{table}.csv")
+    cells = cells.dropna(subset=["runs"])
+    return cells.assign(runs=cells["runs"].map(json.loads))
 
 
-def records(folder: Path, runs: str, name: str = "metrics.json") -> list[dict]:
-    return [
-        json.loads((folder / "results" / "runs" / run / name).read_text()) for run in runs.split()
-    ]
+def records(folder: Path, runs: list[str], name: str = "metrics.json") -> list[dict]:
+    return [json.loads((folder / "results" / "runs" / run / name).read_text()) for run in runs]
 
 
 def test_every_measured_figure_is_what_the_runs_behind_it_say(finished: Path) -> None:
     tables = sorted((finished / "reports" / "tiny" / "tables").glob("*.csv"))
     assert len(tables) == 6
     for path in tables:
-        cells = tidy(finished, path.stem)
-        ours = cells[cells["run"].notna()]
+        ours = tidy(finished, path.stem)
         assert len(ours)
         assert ours["measured"].notna().all(), path
         for cell in ours.itertuples():
             if cell.metric == "inference_ms":
-                (record,) = records(finished, cell.run, "inference.json")
+                (record,) = records(finished, cell.runs, "inference.json")
                 assert len(record["milliseconds"]) == 30
                 assert cell.measured == pytest.approx(np.mean(record["milliseconds"]))
                 continue
-            behind = [100 * s["metrics"][cell.metric] for s in records(finished, cell.run)]
+            behind = [100 * s["metrics"][cell.metric] for s in records(finished, cell.runs)]
             expected = np.mean(behind[:2])
             if cell.column == "drop":
                 expected -= np.mean(behind[2:])
             assert cell.measured == pytest.approx(expected)
             assert cell.low <= cell.measured + 1e-3
             assert cell.high >= cell.measured - 1e-3
-            assert {s["seed"] for s in records(finished, cell.run)} == {0, 1}
+            assert {s["seed"] for s in records(finished, cell.runs)} == {0, 1}
 
 
 def test_methods_and_members_are_those_that_the_columns_name(finished: Path) -> None:
-    for cell in tidy(finished, "table5").dropna(subset=["run"]).itertuples():
-        assert {s["method"] for s in records(finished, cell.run)} == {cell.column}
-    plain, refined = tidy(finished, "table6").dropna(subset=["run"]).itertuples()
+    for cell in tidy(finished, "table5").itertuples():
+        assert {s["method"] for s in records(finished, cell.runs)} == {cell.column}
+    plain, refined = tidy(finished, "table6").itertuples()
     assert plain.column == "ReConPatch (two sizes)"
     for cell in (plain, refined):
-        for record in records(finished, cell.run):
-            members = records(finished, " ".join(record["members"]))
+        for record in records(finished, cell.runs):
+            members = records(finished, record["members"])
             assert [m["recipe"]["features"]["patch_size"] for m in members] == [3, 5]
             assert {m["seed"] for m in members} == {record["seed"]}
-    for run in refined.run.split():
-        (training,) = records(finished, run, "network.json")
+    for run in refined.runs:
+        (training,) = records(finished, [run], "network.json")
         assert training["simulated_images"] == 8
         # What it was made of is gone.
         folder = finished / "results" / "runs" / run
@@ -70,8 +70,8 @@ def test_methods_and_members_are_those_that_the_columns_name(finished: Path) -> 
 
 
 def test_pseudo_labels_are_told_of_where_something_is_trained(finished: Path) -> None:
-    for cell in tidy(finished, "table5").dropna(subset=["run"]).itertuples():
-        for record in records(finished, cell.run):
+    for cell in tidy(finished, "table5").itertuples():
+        for record in records(finished, cell.runs):
             shares = [record["metrics"][f"labels_near_{end}"] for end in ("zero", "one")]
             if cell.column == "PatchCore":
                 assert shares == [None, None]
@@ -205,7 +205,7 @@ def test_paper_with_its_folders_plans_every_run(tmp_path: Path) -> None:
         shutil.copytree(ROOT / part, tmp_path / part)
     for part in ("Snakefile", "environment.yml"):
         shutil.copy(ROOT / part, tmp_path / part)
-    for category in mvtec_ad():
+    for category in known_datasets()["mvtec"].categories:
         (tmp_path / "data" / "mvtec" / category / "train" / "good").mkdir(parents=True)
     for product in ("01", "02", "03"):
         (tmp_path / "data" / "btad" / product / "train" / "ok").mkdir(parents=True)

@@ -5,10 +5,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from reconpatch.utils.errors import InputError
 from reconpatch.utils.files import read_json, write_json
 
 GOOD = "good"
 """The defect name of a normal image, as in the MVTec AD layout."""
+
+NORMAL = (GOOD, "ok")
+"""What data sets in MVTec AD's layout call the folders of normal images: BTAD's are ``ok``."""
 
 Kind = Literal["object", "texture"]
 
@@ -76,10 +80,19 @@ class Category:
 
     @classmethod
     def read(cls, path: Path) -> "Category":
-        """Return the category that :meth:`write` left at ``path``."""
-        content = read_json(path)
-        train, test = _from_json(content.pop("train")), _from_json(content.pop("test"))
-        return cls(**content, train=train, test=test)
+        """Return the category that :meth:`write` left at ``path``.
+
+        Raises:
+            InputError: The file holds something else.
+        """
+        try:
+            content = read_json(path)
+            train, test = _from_json(content.pop("train")), _from_json(content.pop("test"))
+            return cls(**content, train=train, test=test)
+        except (AttributeError, KeyError, TypeError, ValueError):
+            raise InputError(
+                f"{path} does not list a category's images; write it anew with reconpatch inspect"
+            ) from None
 
 
 def _to_json(samples: Iterable[Sample]) -> list[dict[str, str | None]]:

@@ -13,7 +13,7 @@ Image Anomaly Detection and Localization", ISIE 2021 (BTAD).
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from reconpatch.datasets.category import GOOD, Category, Kind, Sample
+from reconpatch.datasets.category import GOOD, NORMAL, Category, Kind, Sample
 from reconpatch.datasets.images import list_images
 from reconpatch.datasets.inspection import inspect_category
 from reconpatch.utils.errors import InputError
@@ -92,7 +92,7 @@ def find_categories(root: Path) -> list[str]:
 
 def _normal_images(folder: Path) -> Path | None:
     """The folder of a category's training images; None where ``folder`` is no category."""
-    places = (folder / "train" / name for name in (GOOD, "ok"))
+    places = (folder / "train" / name for name in NORMAL)
     return next((place for place in places if place.is_dir()), None)
 
 

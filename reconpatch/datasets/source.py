@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 
 from reconpatch.datasets.category import Category, Kind
 from reconpatch.datasets.demo import CATEGORIES
-from reconpatch.datasets.mvtec_ad import kind_of
+from reconpatch.datasets.published import PublishedCategory, published_category
 from reconpatch.settings import Settings
 from reconpatch.utils.errors import InputError
 from reconpatch.utils.fingerprint import code_fingerprint
@@ -67,11 +67,17 @@ class Source(Settings):
         return self
 
 
+def published_in(source: Source, name: str) -> PublishedCategory | None:
+    """Return what is published of a category; None where nothing is."""
+    if source.layout == "demo":
+        return CATEGORIES[name].published if name in CATEGORIES else None
+    return published_category(source.dataset, name) if source.layout == "mvtec" else None
+
+
 def kind_in(source: Source, name: str) -> Kind | None:
     """Return whether a category is an object or a texture, None where that is not known."""
-    if source.layout == "demo":
-        return CATEGORIES.get(name)
-    return kind_of(source.dataset, name) if source.layout == "mvtec" else None
+    category = published_in(source, name)
+    return category.kind if category else None
 
 
 def load_category(source: Source, name: str) -> Category:

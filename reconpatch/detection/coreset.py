@@ -24,7 +24,12 @@ BLAS = 8 << 20
 
 
 def coreset_size(patches: int, share: float) -> int:
-    """Return how many of ``patches`` a coreset of ``share`` keeps: rounded down, one at least."""
+    """Return how many of ``patches`` a coreset of ``share`` keeps: rounded down, one at least.
+
+    Example:
+        >>> coreset_size(163_856, 0.01)
+        1638
+    """
     return max(1, int(patches * share))
 
 
@@ -62,6 +67,11 @@ def greedy_coreset(
 
     Raises:
         ValueError: ``count`` is not between 1 and N.
+
+    Example:
+        >>> features = torch.tensor([[0.0], [1.0], [10.0], [12.0]])
+        >>> greedy_coreset(features, count=3, start=0)
+        tensor([0, 3, 2])
     """
     total = len(features)
     if not 1 <= count <= total:

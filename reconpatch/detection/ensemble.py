@@ -34,6 +34,11 @@ def modified_z_score(
 
     Raises:
         InputError: the reference does not vary, so that there is nothing to scale by.
+
+    Example:
+        >>> reference = np.array([1.0, 2.0, 3.0, 4.0, 50.0])
+        >>> modified_z_score(np.array([3.0, 4.4826]), reference).round(2).tolist()
+        [0.0, 1.0]
     """
     if deviation == "none":
         return np.asarray(scores, np.float64)

@@ -17,6 +17,11 @@ class MemoryBank:
     without it, matrix products on the GPU do. Either sees the vectors from their mean, so that
     rounding scales with their spread; distances are then taken by subtraction, so that small ones
     do not suffer from it at all.
+
+    Example:
+        >>> bank = MemoryBank(torch.tensor([[0.0, 0.0], [3.0, 4.0]]))
+        >>> bank.nearest(torch.tensor([[0.0, 1.0], [3.0, 2.0]]))
+        (tensor([1., 2.]), tensor([0, 1]))
     """
 
     def __init__(self, vectors: Tensor) -> None:

@@ -21,6 +21,11 @@ def auroc(scores: npt.NDArray[np.floating], anomalous: npt.NDArray[np.bool_]) ->
 
     Raises:
         ValueError: one of the classes is empty, or a score is not a number.
+
+    Example:
+        >>> scores = np.array([0.1, 0.4, 0.35, 0.8])
+        >>> auroc(scores, np.array([False, False, True, True]))
+        0.75
     """
     scores, anomalous = _checked(scores, anomalous)
     positive, negative = scores[anomalous], scores[~anomalous]
@@ -49,6 +54,14 @@ def roc_curve(
 
     Raises:
         ValueError: one of the classes is empty, or a score is not a number.
+
+    Example:
+        >>> scores = np.array([0.1, 0.4, 0.35, 0.8])
+        >>> false, true = roc_curve(scores, np.array([False, False, True, True]))
+        >>> false.tolist()
+        [0.0, 0.0, 0.5, 0.5, 1.0]
+        >>> true.tolist()
+        [0.0, 0.5, 0.5, 1.0, 1.0]
     """
     scores, anomalous = _checked(scores, anomalous)
     order = np.argsort(scores)[::-1]

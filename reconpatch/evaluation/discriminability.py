@@ -10,6 +10,10 @@ def discriminability_index(
     """Eq. 12: ``|mu_a - mu_n| / sqrt((sigma_a^2 + sigma_n^2) / 2)`` of two sets of image scores.
 
     The variances are the sets' own (divided by their size). None where neither set varies.
+
+    Example:
+        >>> discriminability_index(np.array([0.0, 2.0]), np.array([6.0, 8.0]))
+        6.0
     """
     spread = np.sqrt((np.var(anomalous, dtype=np.float64) + np.var(normal, dtype=np.float64)) / 2)
     if spread == 0:

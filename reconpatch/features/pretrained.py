@@ -90,12 +90,14 @@ def weights_here(name: str, folder: Path) -> Weights | None:
 
 def _downloaded(name: str, folder: Path) -> Weights:
     config = timm.get_pretrained_cfg(timm_name(name))
-    file = Path(urlparse(config.url or "").path).name
+    preset = presets().get(name)
+    url = (preset and preset.address) or config.url or ""
+    file = Path(urlparse(url).path).name
     reasons = []
     if promised := _hash_in(file):
         try:
-            download([config.url], promised, folder / file, title=file)
-            return Weights(folder / file, f"download {config.url}", hash_of(folder / file))
+            download([url], promised, folder / file, title=file)
+            return Weights(folder / file, f"download {url}", hash_of(folder / file))
         except InputError as error:
             reasons.append(str(error))
     try:

@@ -1,5 +1,5 @@
-"""Data sets and weights that arrive whole: from mirrors, from a local archive, or as they lie.
+"""Data sets and weights: downloaded from mirrors, unpacked from a local archive, or used in place.
 
-The room stands beside the others: what it brings is known by its hash, so that no result depends on
-its code.
+Every other room may import this one. It checks what it delivers by hash, so that no result depends
+on its code.
 """

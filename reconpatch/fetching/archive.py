@@ -1,8 +1,7 @@
-"""Archives unpacked without trust: tar (plain, gz, bz2, xz) and zip.
+"""Unpack archives that nobody vouches for: tar (plain, gz, bz2, xz) and zip.
 
-A data set has files and folders, and that is all that is unpacked; whatever else an archive holds,
-and any name that would leave the folder, ends it. Bytes are counted as they come out, as headers
-may lie.
+Only files and folders are unpacked. Any other entry, and any name that leads out of the folder, is
+an error. Bytes are counted as they are written, because headers may lie.
 """
 
 import bz2
@@ -33,14 +32,14 @@ OPENERS: dict[bytes, Callable[[Path], Any]] = {
 }
 DAMAGED = (
     *(EOFError, OSError, tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError),
-    # What tarfile and zipfile let through of headers that make no sense.
+    # What tarfile and zipfile raise for headers that make no sense.
     *(ValueError, OverflowError, RecursionError, NotImplementedError, RuntimeError),
 )
 
 
 @dataclass(frozen=True)
 class Limits:
-    """What an archive may come to: bytes of all its files together, and how many entries."""
+    """The most that an archive may hold: bytes of all files together, and number of entries."""
 
     size: int
     entries: int
@@ -49,11 +48,11 @@ class Limits:
 def unpack(archive: Path, folder: Path, limits: Limits) -> None:
     """Unpack ``archive`` into ``folder``, which must be empty or absent.
 
-    After an error the folder holds a part of it; nothing was written anywhere else.
+    After an error the folder holds a part of the archive. Nothing is ever written elsewhere.
 
     Raises:
-        InputError: the archive is damaged or cut short, of another format, holds anything but files
-            and folders below its top, names a file twice, or exceeds the limits or the disk.
+        InputError: the archive is damaged, cut short or of another format; it holds anything but
+            files and folders below its top, or a file twice; or it exceeds the limits or the disk.
     """
     folder.mkdir(parents=True, exist_ok=True)
     total = 0
@@ -87,11 +86,11 @@ def unpack(archive: Path, folder: Path, limits: Limits) -> None:
 
 
 def _bad(archive: Path, why: str) -> InputError:
-    return InputError(f"{archive} is not unpacked: {why}. Get the archive from its provider again.")
+    return InputError(f"{archive} cannot be unpacked: {why}. Download it again from its provider.")
 
 
 def _safe(archive: Path, name: str) -> Path:
-    """The entry's path below the folder; a name that leads elsewhere on any system is an error."""
+    """The entry's path below the folder; a name that leads out of it on any system is an error."""
     path = PurePosixPath(name)
     windows = PureWindowsPath(name)
     if path.is_absolute() or windows.drive or windows.root:
@@ -99,7 +98,7 @@ def _safe(archive: Path, name: str) -> Path:
     if ".." in path.parts or ".." in windows.parts:
         raise _bad(archive, f"{name!r} in it leads out of the folder")
     if not name or not name.isprintable() or "\\" in name:
-        raise _bad(archive, f"{name!r} in it is no name for a file")
+        raise _bad(archive, f"{name!r} in it is not a valid file name")
     return Path(path)
 
 
@@ -121,7 +120,7 @@ def _read(archive: Path, stream: IO[bytes]) -> bytes:
 
 
 def _cut(archive: Path, error: Exception) -> InputError:
-    return _bad(archive, f"it is damaged or cut short ({error or type(error).__name__})")
+    return _bad(archive, f"it is damaged or incomplete ({error or type(error).__name__})")
 
 
 def _entries(archive: Path, limits: Limits) -> Iterator[tuple[str, bool, IO[bytes]]]:
@@ -132,7 +131,7 @@ def _entries(archive: Path, limits: Limits) -> Iterator[tuple[str, bool, IO[byte
     except OSError as error:
         raise InputError(f"{archive} cannot be read ({error.strerror}).") from None
     if start.lstrip().startswith(b"<"):
-        raise _bad(archive, "it is a web page in place of an archive")
+        raise _bad(archive, "it is a web page, not an archive")
     if start.startswith(b"PK"):
         return _of_zip(archive)
     opener = next((opens for magic, opens in OPENERS.items() if start.startswith(magic)), None)
@@ -171,17 +170,17 @@ def _of_tar(
                     yield entry.name, False, stream
             inner.seek(opened.offset)
             if len(end := inner.read(tarfile.BLOCKSIZE)) < tarfile.BLOCKSIZE or any(end):
-                raise tarfile.ReadError("its end is missing")
-            # To the last byte, for the checksum that stands there.
+                raise tarfile.ReadError("the end-of-archive marker is missing")
+            # Read to the last byte, so that the checksum there is verified.
             while chunk := inner.read(CHUNK):
                 if any(chunk):
-                    raise tarfile.ReadError("something follows its end")
+                    raise tarfile.ReadError("data follows the end-of-archive marker")
     except DAMAGED as error:
         raise _cut(archive, error) from None
 
 
 class _Bounded(io.RawIOBase):
-    """A stream that refuses to be read in absurd pieces, or without end."""
+    """A stream that limits the size of a single read, and how far the archive may be read."""
 
     def __init__(self, archive: Path, inner: Any, size: int) -> None:
         self.archive, self.inner, self.bound = archive, inner, size
@@ -192,7 +191,7 @@ class _Bounded(io.RawIOBase):
 
     def read(self, size: int = -1) -> bytes:
         if not 0 <= size <= LARGEST_HEADER:
-            raise _bad(self.archive, "a header in it has an absurd size")
+            raise _bad(self.archive, "a header in it claims an absurd size")
         content: bytes = self.inner.read(size)
         return content
 

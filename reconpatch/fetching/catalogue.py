@@ -1,6 +1,7 @@
-"""What is known of the data sets that can be fetched, read from ``config/datasets``."""
+"""What is known of the data sets that can be fetched: ``catalogue.yaml`` and ``inventory.csv``."""
 
 import csv
+from functools import cache
 from pathlib import Path
 from typing import Literal
 
@@ -18,7 +19,7 @@ class Folder(Settings):
         category: the category's name, a folder below the data set's root.
         folder: the folder's path below the category.
         files: how many files it has.
-        names: what they are called by their numbers from 0, as a format; empty where not known.
+        names: a format that turns a number from 0 into a file name; empty where not known.
     """
 
     category: str
@@ -32,16 +33,18 @@ class Dataset(Settings):
 
     Attributes:
         name: what suites call it.
-        title: what messages call it.
-        archive: its archive's file name, under which a local copy is looked for.
+        title: its name in messages.
+        archive: its archive's file name; a local copy must have this name too.
         mirrors: addresses of the archive.
         sha256: the archive's hash.
-        page: where people get it by hand.
-        licence: what its provider asks of those who use it.
-        must_be_accepted: whether the provider wants the licence accepted before.
-        layout: how the archive's files lie: as the readers here want them, or as VisA's.
-        unpacked_gib: what the archive may unpack to, in GiB.
-        entries: how many files and folders it may have.
+        page: where a person can download it.
+        licence: its licence, in words.
+        must_be_accepted: whether users must accept the licence before a download.
+        layout: how the files lie in the archive: in category folders, or as in VisA's.
+        unpacked_gib: the most that the archive may unpack to, in GiB.
+        entries: the most files and folders that it may have.
+        textures: those of its categories that are textures, the others being objects; None where
+            that is not said.
         folders: its folders as published.
     """
 
@@ -56,6 +59,7 @@ class Dataset(Settings):
     layout: Literal["folders", "visa"] = "folders"
     unpacked_gib: float = Field(gt=0)
     entries: int = Field(gt=0)
+    textures: tuple[str, ...] | None = None
     folders: tuple[Folder, ...]
 
     @property
@@ -65,19 +69,35 @@ class Dataset(Settings):
 
     @property
     def accepting(self) -> str:
-        """The setting by which its licence is accepted."""
+        """The setting that accepts its licence."""
         return f"accept_{self.name}_licence"
 
 
 def load_catalogue(config: Path) -> dict[str, Dataset]:
-    """Return the data sets of ``config/datasets`` by name; none where there is no such folder.
+    """Return the data sets that can be fetched, by name.
+
+    They are those that the package knows and those of ``config/datasets``, if that folder holds
+    files of the same form. An entry there replaces the package's entry of the same name.
 
     Raises:
         InputError: the files hold unknown names or impossible values.
     """
-    catalogue, inventory = (config / "datasets" / n for n in ("catalogue.yaml", "inventory.csv"))
-    if not catalogue.is_file():
-        return {}
+    own = config / "datasets"
+    return known_datasets() | (_read(own) if (own / "catalogue.yaml").is_file() else {})
+
+
+@cache
+def known_datasets() -> dict[str, Dataset]:
+    """Return the data sets that the package knows, by name."""
+    return _read(Path(__file__).parent)
+
+
+def _read(folder: Path) -> dict[str, Dataset]:
+    catalogue, inventory = folder / "catalogue.yaml", folder / "inventory.csv"
+    if not inventory.is_file():
+        raise InputError(
+            f"{inventory} is missing; it must list the folders of the data sets in {catalogue}."
+        )
     with inventory.open(newline="") as lines:
         rows = list(csv.DictReader(lines))
     try:
@@ -102,19 +122,19 @@ def load_catalogue(config: Path) -> dict[str, Dataset]:
 
 
 def check_licence(dataset: Dataset, accepted: bool, settings: str = "") -> None:
-    """Make sure that the licence is accepted where its provider wants it to be.
+    """Raise an error if the licence must be accepted and is not.
 
     Args:
         dataset: the data set.
-        accepted: whether it is.
-        settings: what else the command has that the message tells to type.
+        accepted: whether the user has accepted its licence.
+        settings: further settings of the command that the message suggests.
 
     Raises:
-        InputError: it is not; the message shows the licence and says what to type.
+        InputError: the licence is not accepted; the message shows it and says what to type.
     """
     if dataset.must_be_accepted and not accepted:
         raise InputError(
-            f"{dataset.title} can be fetched for you, once you have accepted its licence:\n"
+            f"{dataset.title} can be downloaded once you have accepted its licence:\n"
             f"  {dataset.licence}\n  {dataset.page}\n"
             f"If you do, set {dataset.accepting}: true in config/config.yaml, or add it to the "
             f"command:\n  snakemake --cores all --config {settings}{dataset.accepting}=true"

@@ -1,8 +1,8 @@
-"""One file from a list of mirrors: resumed, verified, and in place whole or not at all.
+"""Download one file from a list of mirrors: resume it, verify it, put it in place in one step.
 
-What came so far lies in ``NAME.part`` beside the target, and with it ``NAME.part.json``: which
-version of the file it is a part of. The SHA-256 of the whole file has the last word, whatever a
-server said on the way.
+Bytes received so far are in ``NAME.part`` beside the target; ``NAME.part.json`` says which version
+of the file they belong to. Only the SHA-256 of the whole file decides whether it is the right one,
+whatever a server said.
 """
 
 import errno
@@ -37,21 +37,21 @@ def download(
     title: str,
     policy: RetryPolicy | None = None,
 ) -> None:
-    """Have the file at ``target``, from the first mirror that gives it whole.
+    """Put the file at ``target``, from the first mirror that delivers all of it.
 
-    A file that is there and has the hash is taken as it is, another one is replaced. Of several
-    processes one fetches and the others wait for it.
+    A file at ``target`` that has the hash is kept; any other is replaced. If several processes ask
+    for the same file, one downloads it and the others wait.
 
     Args:
         mirrors: addresses of the same file, tried in this order.
         sha256: its hash, or the beginning of it.
-        target: where the file goes; its folder is made if need be.
-        title: what messages and the progress bar call it.
-        policy: how long to bear with slow and broken mirrors.
+        target: where the file goes; its folder is created if it is missing.
+        title: the file's name in messages and in the progress bar.
+        policy: when to give up on slow and broken mirrors.
 
     Raises:
-        InputError: no mirror gave the file, or the disk is too small; the message says what each
-            mirror did. What came so far stays for the next call.
+        InputError: no mirror delivered the file, or the disk is too small; the message says what
+            each mirror did. The next call continues from the bytes received so far.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
     with locked(target):
@@ -67,12 +67,12 @@ def download(
 
 @contextmanager
 def locked(path: Path) -> Iterator[None]:
-    """Hold the lock of ``path``, after whoever else holds it; it dies with its process."""
+    """Hold the lock of ``path``, waiting for it if need be; a killed process releases it."""
     lock = filelock.FileLock(path.with_name(f".{path.name}.lock"))
     try:
         lock.acquire(timeout=0)
     except filelock.Timeout:
-        print(f"Another process is at work on {path}; waiting for it.", file=sys.stderr)
+        print(f"Another process is working on {path}; waiting for it to finish.", file=sys.stderr)
         lock.acquire()
     try:
         yield
@@ -90,7 +90,7 @@ def _from_any(
     mirrors: Sequence[str], sha256: str, target: Path, title: str, policy: RetryPolicy
 ) -> None:
     part = Part(target)
-    said: dict[str, str] = {}
+    complaints: dict[str, str] = {}
     useless: set[str] = set()
     pause = 0.0
     for turn in range(policy.rounds):
@@ -104,30 +104,30 @@ def _from_any(
                 transfer(url, part, title, policy)
                 _verify(part, sha256)
             except BrokenError as error:
-                said[url] = str(error)
+                complaints[url] = str(error)
                 pause = max(pause, min(error.wait, LONGEST_WAIT))
             except RefusedError as error:
-                said[url] = str(error)
+                complaints[url] = str(error)
                 useless.add(url)
             else:
                 part.path.replace(target)
                 part.discard()
                 return
-    kept = f" The {readable(part.size)} that came are kept; the next try goes on." * bool(part.size)
+    kept = f" The next try continues after the first {readable(part.size)}." * bool(part.size)
     raise InputError(
-        f"{title} could not be fetched:\n"
-        + "".join(f"- {url}: {complaint}\n" for url, complaint in said.items())
-        + f"Try again later.{kept} Or get {target.name} (SHA-256 {sha256}) elsewhere."
+        f"{title} could not be downloaded:\n"
+        + "".join(f"- {url}: {complaint}\n" for url, complaint in complaints.items())
+        + f"Try again later.{kept} Or get {target.name} (SHA-256 {sha256}) from elsewhere."
     )
 
 
 def _verify(part: Part, sha256: str) -> None:
-    """Drop what is not the file; whether to ask the mirror again depends on how it came."""
-    found = hash_of(part.path)
-    if found.startswith(sha256):
+    """Discard a part with another hash, and raise whether the mirror is worth another try."""
+    actual = hash_of(part.path)
+    if actual.startswith(sha256):
         return
     whole_from_here = part.version.get("in_one_go") and part.version["length"] is not None
     part.discard()
     if whole_from_here:
-        raise RefusedError(f"gave another file (SHA-256 {found[:12]}..., not {sha256[:12]}...)")
-    raise BrokenError(f"what came does not add up to the file (SHA-256 {found[:12]}...)")
+        raise RefusedError(f"sent another file (SHA-256 {actual[:12]}..., not {sha256[:12]}...)")
+    raise BrokenError(f"the parts do not add up to the file (SHA-256 {actual[:12]}...)")

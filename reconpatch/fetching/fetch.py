@@ -1,4 +1,4 @@
-"""A data set in its place: as it lies there, from a local archive, or from a mirror."""
+"""Put a data set in its place: check what is there, or unpack a local archive, or download it."""
 
 import shutil
 import sys
@@ -23,28 +23,28 @@ WORKPLACE = ".fetching"
 def fetch(
     dataset: Dataset, root: Path, *, accepted: bool, policy: RetryPolicy | None = None
 ) -> None:
-    """Have the whole data set in ``root``.
+    """Make sure that the whole data set is in ``root``.
 
-    What lies in ``root`` is only checked. Else an archive of the published name beside ``root`` is
-    unpacked, and else it is downloaded; the folder appears whole or not at all, with
-    ``fetched.json`` in it that says where it came from.
+    Files that are in ``root`` are only checked. If there are none, an archive of the published name
+    beside ``root`` is unpacked; if there is no such archive, it is downloaded. The folder appears
+    whole or not at all, with a ``fetched.json`` that says where the data came from.
 
     Args:
-        dataset: which.
+        dataset: the data set.
         root: the folder that holds, or will hold, its categories.
-        accepted: whether its licence is accepted; only a download asks for it.
-        policy: how long to bear with mirrors.
+        accepted: whether its licence is accepted; only a download needs this.
+        policy: when to give up on a mirror.
 
     Raises:
-        InputError: the licence is not accepted, no mirror gave the archive, the archive is damaged
-            or malicious, or what lies there is not the whole data set.
+        InputError: the licence is not accepted, no mirror delivered the archive, the archive is
+            damaged or malicious, or the data set in ``root`` is not complete.
     """
     root = root.absolute()
     if is_absent(root):
         workplace = root.parent / WORKPLACE
         workplace.mkdir(parents=True, exist_ok=True)
         with locked(workplace / root.name):
-            # Another process may have brought it meanwhile.
+            # Another process may have put it there meanwhile.
             if is_absent(root):
                 _bring(dataset, root, workplace, accepted, policy)
                 return
@@ -72,8 +72,8 @@ def _bring(
         )
     except InputError as error:
         raise InputError(
-            f"{error}\nPut it at {archive}, or the unpacked folders in {root}; both are to be had "
-            f"from {dataset.page}"
+            f"{error}\nSave it as {archive}, or put the unpacked folders into {root}. "
+            f"You can download it from {dataset.page}"
         ) from None
     _put_in_place(dataset, download_to, root, workplace, "download", dataset.sha256)
     download_to.unlink()
@@ -83,7 +83,7 @@ def _put_in_place(
     dataset: Dataset, archive: Path, root: Path, workplace: Path, origin: str, sha256: str
 ) -> None:
     aside = workplace / f"{root.name}.unpacking"
-    # What a killed process left.
+    # A killed process may have left it.
     shutil.rmtree(aside, ignore_errors=True)
     unpack(archive, aside, Limits(int(dataset.unpacked_gib * 2**30), dataset.entries))
     top = _top(aside, dataset.categories)
@@ -111,15 +111,15 @@ def _top(folder: Path, categories: Iterable[str]) -> Path | None:
 
 
 def _check(dataset: Dataset, folder: Path, root: Path) -> None:
-    """Raise an error that names what is amiss in ``folder`` by where it would lie in ``root``."""
+    """Raise an error that lists the problems in ``folder`` by their paths in ``root``."""
     if problems := find_problems(dataset, folder):
         lines = "".join(f"- {line}\n".replace(str(folder), str(root)) for line in problems)
         remedy = (
-            f"Mend these files, or move {root} away, and the next run fetches all of it."
+            f"Repair these files, or move {root} away and the next run fetches the data set anew."
             if folder == root
-            else f"The archive is not as published; get it again from {dataset.page}"
+            else f"The archive is not the published one; download it again from {dataset.page}"
         )
-        raise InputError(f"{dataset.title} in {root} is not whole:\n{lines}{remedy}")
+        raise InputError(f"{dataset.title} in {root} is not as published:\n{lines}{remedy}")
 
 
 def _stamp(dataset: Dataset, folder: Path, origin: str, sha256: str) -> None:

@@ -1,4 +1,4 @@
-"""Whether a data set lies there as published, file by file."""
+"""Compare a data set on disk with what was published, file by file."""
 
 from collections.abc import Collection, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -14,22 +14,22 @@ from reconpatch.utils.errors import InputError
 
 
 def is_absent(root: Path) -> bool:
-    """Return whether nothing lies in ``root``: it is missing or empty."""
+    """Return whether ``root`` is missing or empty."""
     return not root.is_dir() or not any(root.iterdir())
 
 
 def find_problems(
     dataset: Dataset, root: Path, categories: Collection[str] | None = None
 ) -> list[str]:
-    """Return what a data set in ``root`` lacks, has too much, or has damaged; a line a file.
+    """Return a line for each missing, surplus or damaged file of a data set in ``root``.
 
-    Every image is read. Where the published names of the files are not known, a folder's count is
-    compared.
+    Every image is read. Where the published file names are not known, only the number of files in
+    each folder is compared.
 
     Args:
-        dataset: what it should be.
+        dataset: the data set as published.
         root: the folder that holds its categories.
-        categories: those to look at; None for all.
+        categories: the categories to check; None for all.
     """
     wanted = dataset.categories if categories is None else categories
     problems = [line for name in wanted for line in misfits(dataset, root, name)]
@@ -43,9 +43,9 @@ def find_problems(
 
 
 def misfits(dataset: Dataset, root: Path, category: str) -> Iterator[str]:
-    """Yield what a category's files have amiss by their names and counts alone.
+    """Yield a line for each file of a category whose name or number differs from the published.
 
-    A category that the data set does not have is someone's own, and nothing is amiss with it.
+    A category that the data set does not have is the user's own, and yields nothing.
     """
     published = [folder for folder in dataset.folders if folder.category == category]
     if published and not (root / category).is_dir():
@@ -54,10 +54,10 @@ def misfits(dataset: Dataset, root: Path, category: str) -> Iterator[str]:
     for folder in published:
         place = root / category / folder.folder
         if not place.is_dir():
-            yield f"{place} is missing, with {folder.files} files"
+            yield f"{place} is missing; it should hold {folder.files} files"
         else:
             yield from _in_folder(place, folder)
-    # A folder of images that was not published; a reader would take it for a kind of defect.
+    # A reader would take an unpublished folder of images for a kind of defect.
     for part in {folder.folder.rpartition("/")[0] for folder in published} - {""}:
         named = {f.folder for f in published}
         for place in sorted((root / category / part).glob("*/")):
@@ -66,25 +66,25 @@ def misfits(dataset: Dataset, root: Path, category: str) -> Iterator[str]:
 
 
 def _in_folder(place: Path, folder: Folder) -> Iterator[str]:
-    found = [path.name for path in list_images(place)]
+    present = {path.name for path in list_images(place)}
     if not folder.names:
-        if len(found) != folder.files:
-            yield f"{place} has {len(found)} images in place of {folder.files}"
+        if len(present) != folder.files:
+            yield f"{place} holds {len(present)} images, not {folder.files}"
         return
-    names = [folder.names.format(number) for number in range(folder.files)]
-    surplus = set(found) - set(names)
-    for missing in sorted(set(names) - set(found)):
+    published = {folder.names.format(number) for number in range(folder.files)}
+    surplus = present - published
+    for missing in sorted(published - present):
         line = f"{place / missing} is missing"
-        if like := get_close_matches(missing, sorted(surplus), n=1, cutoff=0):
-            surplus.remove(like[0])
-            line += f"; {like[0]}, which does not belong there, may be it: rename it"
+        if similar := get_close_matches(missing, sorted(surplus), n=1, cutoff=0):
+            surplus.remove(similar[0])
+            line += f"; {similar[0]}, which does not belong there, may be it: rename it"
         yield line
     for name in sorted(surplus):
         yield f"{place / name} does not belong there; move it away"
 
 
 def unreadable(images: Iterable[Path], title: str) -> list[InputError]:
-    """Return an error for each image that is damaged: by its checksums, or else by decoding it."""
+    """Return an error for each damaged image, found by its checksums or by decoding it."""
     images = list(images)
     with ThreadPoolExecutor() as pool:
         looks = tqdm(
@@ -107,16 +107,16 @@ def _look(path: Path) -> InputError | None:
 
 
 def check_category(dataset: Dataset, root: Path, category: str) -> None:
-    """Make sure that a category has the files that were published, before work starts on it.
+    """Raise an error if a category differs from the published one.
 
     Raises:
-        InputError: it has not; the message names all that is amiss, damaged images too.
+        InputError: it differs; the message lists all differences and all damaged images.
     """
     if any(misfits(dataset, root, category)):
         lines = find_problems(dataset, root, [category])
         raise InputError(
-            f"the category {category} of {dataset.title} in {root} is not as published:\n"
+            f"The category {category} of {dataset.title} in {root} is not as published:\n"
             + "".join(f"- {line}\n" for line in lines)
-            + f"Replace these files ({dataset.page}). If it is not {dataset.title}'s {category} "
-            "but one of your own, give its folder another name."
+            + f"Replace these files ({dataset.page}). If this is not {dataset.title}'s {category} "
+            "but a category of your own, give its folder another name."
         )

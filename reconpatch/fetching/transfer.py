@@ -1,4 +1,4 @@
-"""One transfer: what a mirror sends of a file, added to what came before."""
+"""One transfer: append what a mirror sends of a file to the bytes received before."""
 
 import os
 import re
@@ -24,14 +24,15 @@ RESERVE = 64 << 20
 
 @dataclass(frozen=True)
 class RetryPolicy:
-    """How long a download bears with its mirrors.
+    """How often a download retries its mirrors, and when it gives up on one.
 
     Attributes:
-        connect: seconds until a connection must stand.
-        read: seconds within which the next bytes must come.
-        slowest: bytes a second; a mirror that stays below for ``read`` seconds is given up.
+        connect: seconds in which a mirror must accept the connection.
+        read: seconds in which the next bytes must arrive.
+        slowest: bytes a second; a mirror that is slower for ``read`` seconds is given up.
         rounds: how often each mirror is tried.
-        backoff: seconds before the second round; doubled for each further one, up to a minute.
+        backoff: seconds before the second round; they double with each further round, up to a
+            minute.
     """
 
     connect: float = 10.0
@@ -42,7 +43,7 @@ class RetryPolicy:
 
 
 class BrokenError(Exception):
-    """A transfer that another try may mend; ``wait`` is the pause that the server asks for."""
+    """The transfer failed, but a retry may succeed after ``wait`` seconds."""
 
     def __init__(self, message: str, wait: float = 0.0) -> None:
         super().__init__(message)
@@ -50,11 +51,11 @@ class BrokenError(Exception):
 
 
 class RefusedError(Exception):
-    """A mirror that will not give the file, however often it is asked."""
+    """The mirror does not have the file, so that a retry is useless."""
 
 
 class Part:
-    """What came of a file so far, and of which version of it."""
+    """The bytes of a file received so far, and the version of the file that they belong to."""
 
     def __init__(self, target: Path) -> None:
         self.path = target.with_name(f"{target.name}.part")
@@ -62,35 +63,35 @@ class Part:
 
     @property
     def size(self) -> int:
-        """Its bytes so far."""
+        """Bytes received so far."""
         return self.path.stat().st_size if self.path.is_file() else 0
 
     @property
     def version(self) -> dict[str, Any]:
-        """The address, the length in bytes and the validator; each may be None."""
+        """The address, the length in bytes and the validator of the file; each may be None."""
         try:
             return dict(read_json(self.note))
         except (OSError, ValueError):
             return {"url": None, "length": None, "validator": None}
 
     def discard(self) -> None:
-        """Begin anew."""
+        """Delete what was received."""
         self.path.unlink(missing_ok=True)
         self.note.unlink(missing_ok=True)
 
 
 def transfer(url: str, part: Part, title: str, policy: RetryPolicy) -> None:
-    """Bring the part to its full length, going on from what is there where the server agrees.
+    """Download the rest of a file, or all of it where the server cannot resume.
 
     Args:
-        url: the mirror's address of the file.
-        part: what came before, from this mirror or another.
-        title: what the progress bar calls it.
-        policy: how long to bear with it.
+        url: the file's address at the mirror.
+        part: the bytes received before, from this mirror or another.
+        title: the file's name in the progress bar.
+        policy: when to give up.
 
     Raises:
-        BrokenError: it ended early or sent nonsense; what came is kept where it can be used.
-        RefusedError: the mirror has not got the file.
+        BrokenError: the transfer ended early or sent nonsense; usable bytes are kept.
+        RefusedError: the mirror does not have the file.
         InputError: the disk is too small.
     """
     version, done = part.version, part.size
@@ -106,18 +107,18 @@ def transfer(url: str, part: Part, title: str, policy: RetryPolicy) -> None:
             url, headers=headers, stream=True, timeout=(policy.connect, policy.read)
         ) as response:
             if done and response.status_code == 416:
-                # Nothing is left to send: what came may be all of it.
+                # Nothing is left to send: the part may be the whole file.
                 write_json(part.note, {**version, "in_one_go": False})
                 return
             _check_answer(response)
-            goes_on = response.status_code == 206
-            if goes_on:
+            resumes = response.status_code == 206
+            if resumes:
                 total = _total_of_range(response, part)
             else:
                 length = response.headers.get("Content-Length", "")
                 total = int(length) if length.isdecimal() else None
-            _check_space(title, part, total, done if goes_on else 0)
-            if goes_on:
+            _check_space(title, part, total, done if resumes else 0)
+            if resumes:
                 write_json(part.note, {**version, "in_one_go": False})
             else:
                 part.discard()
@@ -125,16 +126,16 @@ def transfer(url: str, part: Part, title: str, policy: RetryPolicy) -> None:
                 write_json(part.note, {**note, "in_one_go": True})
             _receive(response, part, total, title, policy)
     except requests.TooManyRedirects:
-        raise RefusedError("redirects too often") from None
+        raise RefusedError("redirects too many times") from None
     except (MissingSchema, InvalidSchema, InvalidURL) as error:
-        raise RefusedError(f"is no address to fetch from ({error})") from None
+        raise RefusedError(f"is not a valid address ({error})") from None
     except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
         raise BrokenError(_in_words(error)) from None
     if total is not None and part.size != total:
-        came = part.size
-        if came > total:
+        received = part.size
+        if received > total:
             part.discard()
-        raise BrokenError(f"sent {came:,} of the {total:,} bytes that it announced")
+        raise BrokenError(f"sent {received:,} bytes, not the {total:,} that it announced")
 
 
 def _check_answer(response: Response) -> None:
@@ -148,26 +149,30 @@ def _check_answer(response: Response) -> None:
         raise RefusedError(f"answered {code} {response.reason}")
     if response.headers.get("Content-Type", "").lower().startswith("text/html"):
         raise RefusedError(
-            "answered with a web page in place of the file; it may have moved, or wants a form "
-            f"filled in ({response.url})"
+            "answered with a web page, not the file; the file may have moved, or the page wants a "
+            f"form filled in ({response.url})"
         )
 
 
 def _total_of_range(response: Response, part: Part) -> int | None:
-    """The file's full length by an answer that goes on from the part."""
-    found = re.fullmatch(
+    """The file's full length, from an answer that resumes after the part."""
+    content_range = re.fullmatch(
         r"bytes (\d+)-\d+/(\d+|\*)", response.headers.get("Content-Range", "").strip()
     )
     known = part.version["length"]
-    total = int(found[2]) if found and found[2] != "*" else known
-    if not found or int(found[1]) != part.size or (known is not None and total != known):
+    total = int(content_range[2]) if content_range and content_range[2] != "*" else known
+    if (
+        not content_range
+        or int(content_range[1]) != part.size
+        or (known is not None and total != known)
+    ):
         part.discard()
-        raise BrokenError("does not go on from what came before; starting anew")
+        raise BrokenError("does not continue the bytes received before; starting over")
     return total
 
 
 def _validator(response: Response) -> str | None:
-    """What names this version of the file in If-Range; a weak tag does not promise equal bytes."""
+    """The value for If-Range that names this version; a weak tag does not promise equal bytes."""
     tag = response.headers.get("ETag")
     return tag if tag and not tag.startswith("W/") else response.headers.get("Last-Modified")
 
@@ -179,18 +184,18 @@ def _check_space(title: str, part: Part, total: int | None, done: int) -> None:
 
 
 def too_small(title: str, folder: Path, needed: str) -> InputError:
-    """Return the error for a disk that cannot hold what is fetched."""
+    """Return the error for a disk that cannot hold the file."""
     free = shutil.disk_usage(folder).free
     return InputError(
-        f"{title} needs {needed} of disk in {folder}, where {readable(free)} are free; make room, "
-        "or choose a folder on another disk."
+        f"{title} needs {needed} of disk space in {folder}, where {readable(free)} are free. Make "
+        "room, or choose a folder on another disk."
     )
 
 
 def _receive(
     response: Response, part: Part, total: int | None, title: str, policy: RetryPolicy
 ) -> None:
-    """Append the body to the part, as it comes."""
+    """Append the body to the part as it arrives."""
     done = part.size
     since, before = time.monotonic(), done
     with (
@@ -207,9 +212,7 @@ def _receive(
     ):
         while chunk := response.raw.read1(CHUNK):
             if not done and chunk.lstrip()[:14].lower().startswith((b"<!doctype html", b"<html")):
-                raise RefusedError(
-                    f"answered with a web page in place of the file ({response.url})"
-                )
+                raise RefusedError(f"answered with a web page, not the file ({response.url})")
             file.write(chunk)
             done += len(chunk)
             bar.update(len(chunk))
@@ -218,7 +221,7 @@ def _receive(
             if (elapsed := time.monotonic() - since) > policy.read:
                 if done - before < policy.slowest * elapsed:
                     rate = readable((done - before) / elapsed)
-                    raise BrokenError(f"is too slow to wait for ({rate} a second)")
+                    raise BrokenError(f"is too slow ({rate} a second)")
                 since, before = time.monotonic(), done
         file.flush()
         os.fsync(file.fileno())
@@ -229,18 +232,18 @@ def _in_words(error: Exception) -> str:
     if isinstance(error, requests.ConnectTimeout) or "ConnectTimeout" in text:
         return "did not answer in time"
     if isinstance(error, requests.ReadTimeout | urllib3.exceptions.ReadTimeoutError):
-        return "fell silent in the middle of it"
+        return "stopped sending in the middle of the file"
     if "NameResolution" in text or "Failed to resolve" in text:
-        return "its name is not known here; is there a network connection?"
+        return "cannot be found; is there a network connection?"
     if "refused" in text:
         return "refused the connection"
     if isinstance(error, requests.exceptions.SSLError):
-        return "its certificate cannot be trusted from here"
-    return "broke the connection off"
+        return "has a certificate that this machine does not trust"
+    return "broke off the connection"
 
 
 def readable(size: float) -> str:
-    """Return a number of bytes as people say it."""
+    """Return a number of bytes as text with a unit."""
     for unit in ("bytes", "KiB", "MiB"):
         if size < 1024:
             return f"{size:.0f} {unit}" if unit == "bytes" else f"{size:.1f} {unit}"

@@ -1,8 +1,8 @@
-"""VisA's archive, brought to the folder layout of MVTec AD.
+"""Move the files of VisA's archive into MVTec AD's folder layout.
 
-Its images lie by label in ``<category>/Data/Images``, and ``split_csv/1cls.csv`` says which are for
-training (Zou et al., "SPot-the-Difference Self-supervised Pre-training for Anomaly Detection and
-Segmentation", ECCV 2022: the one-class split).
+Its images are sorted by label in ``<category>/Data/Images``, and ``split_csv/1cls.csv`` says which
+are for training: the one-class split of Zou et al., "SPot-the-Difference Self-supervised
+Pre-training for Anomaly Detection and Segmentation", ECCV 2022.
 """
 
 import csv
@@ -15,7 +15,7 @@ def bring_to_mvtec_layout(folder: Path) -> None:
     """Move the images and masks in ``folder`` to where MVTec AD's layout has them.
 
     Raises:
-        InputError: the list of the split is missing, names a file that is, or one elsewhere.
+        InputError: the split's list is missing, or names a file that is missing or lies elsewhere.
     """
     split = folder / "split_csv" / "1cls.csv"
     try:
@@ -27,7 +27,7 @@ def bring_to_mvtec_layout(folder: Path) -> None:
                 if row["mask"]:
                     _move(folder, row["mask"], category / "ground_truth" / kind)
     except (OSError, KeyError, ValueError) as error:
-        raise InputError(f"{split} does not fit VisA's images ({error}).") from None
+        raise InputError(f"{split} does not match VisA's images ({error}).") from None
 
 
 def _move(folder: Path, name: str, place: Path) -> None:

@@ -8,8 +8,7 @@ from typing import Literal, NamedTuple
 
 import torch
 
-from reconpatch.datasets import Category, Source, btad, load_category, mvtec_ad
-from reconpatch.datasets.demo.writer import DEFECTS, TEST_GOOD, TEST_PER_DEFECT, TRAIN
+from reconpatch.datasets import Category, Source, load_category, published_in
 from reconpatch.datasets.images import list_images
 from reconpatch.features import patch_features
 from reconpatch.methods import METHODS
@@ -26,7 +25,6 @@ from reconpatch.settings import (
 from reconpatch.suites import Batch, Run, Suite, batches, panels, runs_of, timed_runs
 
 EXAMPLES = 8
-PUBLISHED = {"mvtec": mvtec_ad, "btad": btad}
 
 
 @dataclass(frozen=True)
@@ -300,12 +298,9 @@ def count_images(source: Source, name: str, inspected: Path) -> Images:
             origin="listed",
             examples=tuple(train[:EXAMPLES]),
         )
-    if source.layout == "demo" and name in DEFECTS:
-        test = TEST_GOOD + TEST_PER_DEFECT * len(DEFECTS[name])
-        return Images(TRAIN, test, has_masks=True, origin="published")
-    if source.dataset in PUBLISHED and (official := PUBLISHED[source.dataset]().get(name)):
-        test = official.test_good + official.test_defective
-        return Images(official.train, test, has_masks=True, origin="published")
+    if published := published_in(source, name):
+        test = published.test_good + published.test_defective
+        return Images(published.train, test, has_masks=True, origin="published")
     return _counted(load_category(source, name), "listed")
 
 

@@ -33,6 +33,7 @@ from reconpatch.runs.refined_run import RefinedRun
 from reconpatch.runs.score_files import read_scores
 from reconpatch.settings import Recipe, Refined
 from reconpatch.suites import Run, Suite, cells, panels
+from reconpatch.utils.errors import InputError
 
 CPU = torch.device("cpu")
 EMBEDDED = 2000
@@ -55,7 +56,20 @@ def write_figure(suite: Suite, name: str, results: Path, folder: Path) -> None:
         name: the figure's name, such as ``figure3``.
         results: the folder of all results; the runs' are there.
         folder: where the figure goes.
+
+    Raises:
+        InputError: there is no such figure, or the suite has nothing to draw in it.
     """
+    figures = suite.experiments.figures
+    if name not in figures:
+        raise InputError(
+            f"Suite {suite.name} has no figure {name}; it has {', '.join(figures) or 'none'}."
+        )
+    if not panels(suite, name):
+        raise InputError(
+            f"Suite {suite.name} has no data set or no model for {name}, which therefore is not "
+            "drawn."
+        )
     drawn = {
         "embedding": _embedding,
         "histogram": _histogram,
@@ -64,7 +78,7 @@ def write_figure(suite: Suite, name: str, results: Path, folder: Path) -> None:
         "diagnostics": _diagnostics,
         "refinement": _refinement,
         "sweep": _sweep,
-    }[suite.experiments.figures[name].draws](suite, name, results)
+    }[figures[name].draws](suite, name, results)
     folder.mkdir(parents=True, exist_ok=True)
     save(drawn, folder / name)
 
@@ -247,6 +261,8 @@ def _memory(suite: Suite, name: str, results: Path) -> Figure:
                     "high": 100 * high,
                 }
             )
+    if not points:
+        raise _unmeasured(suite, name)
     return memory.draw(pd.DataFrame(points))
 
 
@@ -259,6 +275,8 @@ def _diagnostics(suite: Suite, name: str, results: Path) -> Figure:
                 Run(place.dataset, place.category, recipe, seed), "metrics.json"
             ):
                 records.append({"map": shown, "category": place.name, **record["metrics"]})
+    if not records:
+        raise _unmeasured(suite, name)
     columns = ["image_auroc", *DIAGNOSTICS]
     points = pd.DataFrame(records, columns=["map", "category", *columns])
     means = points.astype(dict.fromkeys(columns, float)).groupby(["map", "category"], sort=False)
@@ -274,5 +292,14 @@ def _sweep(suite: Suite, name: str, results: Path) -> Figure:
     ours = {(c.row, c.column, c.metric) for c in cells(suite, swept) if c.recipe == own}
     points = table(suite, swept, Results(results / "runs"), UNPUBLISHED)
     points = points.rename(columns={"column": "value"}).dropna(subset=["measured"])
+    if points.empty:
+        raise _unmeasured(suite, name)
     named = points[["row", "value", "metric"]].itertuples(index=False, name=None)
     return sweep.draw(points.assign(own=[name in ours for name in named]))
+
+
+def _unmeasured(suite: Suite, name: str) -> InputError:
+    return InputError(
+        f"No run that {name} draws is measured; measure them with "
+        f"snakemake --cores all --config suite={suite.name}"
+    )

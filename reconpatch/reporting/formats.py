@@ -44,7 +44,7 @@ PAIR = "Pairs are image and pixel AUROC."
 
 def read_table(path: Path) -> pd.DataFrame:
     """Return the tidy table of a report's CSV file."""
-    text = {"row": str, "column": str, "paper": str, "run": str, "reason": str}
+    text = {"row": str, "column": str, "paper": str, "runs": str, "reason": str}
     return pd.read_csv(path, dtype=text, keep_default_na=False, na_values=[""])
 
 

@@ -1,5 +1,6 @@
 """A table of the paper, tidy: what it prints beside what was measured."""
 
+import json
 import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -23,14 +24,14 @@ COLUMNS = [
     "metric",
     "paper",
     "measured",
-    "run",
+    "runs",
     "std",
     "low",
     "high",
     "reason",
     "environment",
 ]
-"""The columns of every tidy table. AUROC is in percent, time in milliseconds."""
+"""The columns of every tidy table. AUROC is in percent, time in milliseconds, runs a JSON list."""
 
 UNPUBLISHED = pd.DataFrame(columns=["row", "column", "metric", "value"])
 """What the paper prints of a table that is not the paper's."""
@@ -79,11 +80,11 @@ def table(suite: Suite, name: str, results: Results, published: pd.DataFrame) ->
 
     ``measured`` is the mean over the suite's seeds and the cell's categories, ``std`` the standard
     deviation over seeds of the mean over categories (with two seeds or more), ``low`` and ``high``
-    bound the bootstrap's 95 % interval over test images. ``run`` names the runs behind it by their
-    folders below ``results``. What was not measured is blank, with its ``reason``. A category
-    without masks has no pixel value to miss: pixel means leave it out. ``paper`` is as printed.
-    ``environment`` says on what kind of device, with which torch and FAISS, a value was measured;
-    several are separated by semicolons.
+    bound the bootstrap's 95 % interval over test images. ``runs`` names the runs behind it by their
+    folders below ``results/runs``, as a JSON list. What was not measured is blank, with its
+    ``reason``. A category without masks has no pixel value to miss: pixel means leave it out.
+    ``paper`` is as printed. ``environment`` says on what kind of device, with which torch and
+    FAISS, a value was measured; several are separated by semicolons.
 
     Args:
         suite: which categories, recipes and seeds.
@@ -129,7 +130,7 @@ def _mean_ranks(suite: Suite, asked: list[Cell], results: Results) -> list[dict[
     records = []
     for metric in dict.fromkeys(cell.metric for cell in asked):
         ranked: dict[tuple[str, int], dict[str, float]] = {}
-        runs: dict[str, list[str]] = {}
+        runs: dict[str, list[Run]] = {}
         for cell in asked:
             if cell.metric != metric or len(cell.places) != 1 or cell.minus or not cell.recipe:
                 continue
@@ -139,7 +140,7 @@ def _mean_ranks(suite: Suite, asked: list[Cell], results: Results) -> list[dict[
                 if not isinstance(found, str):
                     ranked.setdefault((cell.row, seed), {})[cell.column] = found[0][0]
                     run = Run(place.dataset, place.category, cell.recipe, seed)
-                    runs.setdefault(cell.column, []).append(run.id)
+                    runs.setdefault(cell.column, []).append(run)
         ranks = pd.DataFrame(ranked).rank(ascending=False).T
         # Where one is missing, the others' ranks are not comparable.
         for column, mean in ranks.dropna().mean().items():
@@ -149,7 +150,7 @@ def _mean_ranks(suite: Suite, asked: list[Cell], results: Results) -> list[dict[
                     "column": column,
                     "metric": metric,
                     "measured": mean,
-                    "run": " ".join(runs[str(column)]),
+                    "runs": _ids(runs[str(column)]),
                 }
             )
     return records
@@ -211,20 +212,25 @@ def seeds_of(suite: Suite, cell: Cell) -> tuple[int, ...]:
 def _record(cell: Cell, seeds: tuple[int, ...], results: Results) -> dict[str, Any]:
     """The cell's columns: its figures and the runs behind them, or why there are none."""
     behind = runs_behind(cell, seeds)
-    run = " ".join(run.id for run in behind)
+    runs = _ids(behind)
     found = cell_values(cell, seeds, results)
     if isinstance(found, str):
-        return {"run": run, "reason": found}
+        return {"runs": runs, "reason": found}
     environments = frozenset[str]().union(*(results.environments(run) for run in behind))
     low, high = interval(found.replicates) if found.replicates.size else (None, None)
     return {
         "measured": float(found.by_seed.mean()),
-        "run": run,
+        "runs": runs,
         "std": float(found.by_seed.std(ddof=1)) if len(seeds) > 1 else None,
         "low": low,
         "high": high,
         "environment": "; ".join(sorted(environments)) or None,
     }
+
+
+def _ids(runs: list[Run]) -> str | None:
+    """The runs' folders in one cell of a CSV file; a folder's name may hold any separator."""
+    return json.dumps([run.id for run in runs], ensure_ascii=False) if runs else None
 
 
 def _of_place(

@@ -20,6 +20,11 @@ def best_f1_threshold(scores: npt.NDArray[np.floating], anomalous: npt.NDArray[n
 
     Raises:
         ValueError: nothing is anomalous, or a score is not a number.
+
+    Example:
+        >>> scores = np.array([0.1, 0.4, 0.35, 0.8])
+        >>> best_f1_threshold(scores, np.array([False, False, True, True]))
+        0.35
     """
     scores, anomalous = scores.ravel(), anomalous.ravel()
     if np.isnan(scores).any():

@@ -84,6 +84,13 @@ def relaxed_contrastive_loss(
 
     The pseudo-labels must be symmetric, as Eq. 5 makes them, and never get a gradient.
     ``detach_mean_distance`` takes the row mean of the relative distance as a constant.
+
+    Example:
+        >>> z = torch.tensor([[0.0], [2.0]])  # The mean distance is 1, so that they are 2 apart.
+        >>> relaxed_contrastive_loss(z, torch.ones(2, 2), margin=3.0)  # Alike: drawn together.
+        tensor(4.)
+        >>> relaxed_contrastive_loss(z, torch.eye(2), margin=3.0)  # Not alike: within the margin.
+        tensor(1.)
     """
     loss: Tensor = RelaxedContrastiveLoss.apply(z, labels, margin, detach_mean_distance)
     return loss

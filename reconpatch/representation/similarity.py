@@ -25,7 +25,15 @@ def squared_distances(z: Tensor) -> Tensor:
 
 
 def pairwise_similarity(squared: Tensor, sigma: float | Tensor) -> Tensor:
-    """Eq. 1: ``exp(-||zbar_i - zbar_j||^2 / sigma)`` from squared distances ``(B, B)``."""
+    """Eq. 1: ``exp(-||zbar_i - zbar_j||^2 / sigma)`` from squared distances ``(B, B)``.
+
+    Example:
+        >>> embeddings = torch.tensor([[0.0, 0.0], [1.0, 0.0], [0.0, 2.0]])
+        >>> pairwise_similarity(squared_distances(embeddings), sigma=1.0)
+        tensor([[1.0000, 0.3679, 0.0183],
+                [0.3679, 1.0000, 0.0067],
+                [0.0183, 0.0067, 1.0000]])
+    """
     # Numbers that underflow cost processors some thirty times as much, here and wherever the labels
     # go. A floor of 1e-19 (in single precision) is far below what a label in [0, 1] resolves.
     floor = math.log(torch.finfo(squared.dtype).tiny) / 2
@@ -37,6 +45,13 @@ def nearest_neighbours(squared: Tensor, k: int, *, include_self: bool) -> Tensor
 
     With ``include_self`` patch i is the first of its own neighbours, also where duplicates of it
     are as near; without, it is none of them.
+
+    Example:
+        >>> squared = squared_distances(torch.tensor([[0.0], [1.0], [4.0]]))
+        >>> nearest_neighbours(squared, 2, include_self=True)
+        tensor([[0, 1],
+                [1, 0],
+                [2, 1]])
     """
     masked = squared.clone().fill_diagonal_(-1.0 if include_self else torch.inf)
     return masked.topk(k, dim=1, largest=False).indices

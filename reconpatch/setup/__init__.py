@@ -1,1 +1,1 @@
-"""What a suite needs besides code: fetched, packed for elsewhere, or reported as missing."""
+"""What a suite needs besides code: fetched, packed for another machine, or checked."""

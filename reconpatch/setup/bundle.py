@@ -1,4 +1,4 @@
-"""Weights, data inventory and settings of a suite in one file, for a machine without a network."""
+"""Pack the weights and settings of a suite into one file, for a machine without a network."""
 
 import io
 import tarfile
@@ -18,11 +18,11 @@ from reconpatch.utils.files import atomic_write
 MIB = 2**20
 README = """Suite {suite} of the ReConPatch benchmark, for a machine without a network
 
-1. There, in a checkout of the same version with its Python packages installed:
+1. On that machine, in a checkout of the same version with its Python packages installed:
      tar -xf {file}
      sha256sum -c SHA256SUMS
-   It holds config/ (settings, suites, the data sets' inventory) and weights/.
-2. Data sets are not in it, as their licences stand:
+   The file holds config/ (settings and suites) and weights/.
+2. It holds no data sets, because of their licences. Bring these:
 {datasets}
 3. reconpatch doctor --suite {suite} --data-root {data_root}
 4. snakemake --cores all --config suite={suite} data_root={data_root}
@@ -33,19 +33,19 @@ README = """Suite {suite} of the ReConPatch benchmark, for a machine without a n
 def write_bundle(
     suite: Suite, data_root: Path, config: Path, weights_folder: Path, output: Path
 ) -> None:
-    """Pack what a suite needs besides data and packages, and print what it weighs.
+    """Pack what a suite needs besides data sets and packages, and print the sizes.
 
-    The same content gives the same bytes. Weights that are not here are downloaded.
+    The same content gives the same bytes. Missing weights are downloaded.
 
     Args:
-        suite: which.
-        data_root: where its data sets lie.
-        config: the folder with suites, experiments and the catalogue.
-        weights_folder: where local weight files lie.
-        output: the tar file.
+        suite: the suite.
+        data_root: where its data sets are.
+        config: the folder with suites, experiments and data sets of your own.
+        weights_folder: the folder of local weight files.
+        output: the tar file to write.
 
     Raises:
-        InputError: weights are not here and cannot be downloaded.
+        InputError: weights are missing and cannot be downloaded.
     """
     files = {f"config/{path.relative_to(config)}": path for path in _files(config)}
     packages = []
@@ -61,7 +61,7 @@ def write_bundle(
             suite=suite.name,
             data_root=data_root,
             file=output.name,
-            datasets=_datasets(suite, config) or "     (it needs none)\n",
+            datasets=_datasets(suite, config) or "     (none)\n",
             packages="".join(
                 f"The weights of {name} come with requirements.txt.\n" for name in packages
             ),
@@ -85,7 +85,7 @@ def _files(folder: Path) -> Iterator[Path]:
 
 
 def _name(backbone: str, weights: Weights) -> str:
-    """A file name under which the other machine finds the weights."""
+    """The file name under which the other machine looks for the weights."""
     if weights.path.stem.startswith(backbone):
         return weights.path.name
     return f"{backbone}{weights.path.suffix}"
@@ -112,7 +112,7 @@ def _print(files: dict[str, Path], output: Path, readme: str) -> None:
     console = Console(highlight=False, soft_wrap=True)
     table = Table(box=None, pad_edge=False, show_header=False)
     settings = sum(path.stat().st_size for name, path in files.items() if name.startswith("config"))
-    table.add_row("settings and inventory", f"{settings / MIB:.1f} MiB")
+    table.add_row("settings", f"{settings / MIB:.1f} MiB")
     for name, path in files.items():
         if name.startswith("weights/"):
             table.add_row(name, f"{path.stat().st_size / MIB:.1f} MiB")

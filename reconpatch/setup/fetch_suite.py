@@ -1,4 +1,4 @@
-"""What a suite needs besides the code, in its place before work starts: data sets and weights."""
+"""Fetch the data sets and weights that a suite needs."""
 
 from collections.abc import Collection
 from pathlib import Path
@@ -21,26 +21,26 @@ def supply(
     only: Collection[str] | None,
     accepted: Collection[str],
 ) -> None:
-    """Have the data sets and weights of a suite here, whole, and print where each lies.
+    """Fetch the data sets and weights of a suite that are missing, and print where each is.
 
     Args:
-        suite: which.
-        config: the folder with the catalogue.
-        weights_folder: where weights go that no package brings.
-        only: of these data sets alone, ``weights`` among them; None for all.
-        accepted: the data sets whose licence is accepted.
+        suite: the suite.
+        config: the folder with suites, experiments and data sets of your own.
+        weights_folder: where weights go that do not come with a package.
+        only: fetch these data sets alone (``weights`` counts as one); None fetches all.
+        accepted: the data sets whose licence the user has accepted.
 
     Raises:
-        InputError: something cannot be had, or is damaged; or ``only`` names what the suite does
-            not need.
+        InputError: something is damaged or cannot be fetched, or ``only`` names a data set that
+            the suite does not need.
     """
     catalogue = load_catalogue(config)
     roots = suite.roots(catalogue) | suite.extra_datasets
     if unknown := sorted(set(only or ()) - set(roots) - {WEIGHTS}):
         needed = ", ".join([*roots, WEIGHTS])
-        raise InputError(f"Suite {suite.name} has no need of {unknown[0]}; it needs: {needed}.")
+        raise InputError(f"Suite {suite.name} does not need {unknown[0]}; it needs: {needed}.")
     console = Console(highlight=False, soft_wrap=True)
-    # Weights first, as they are the smaller part.
+    # Weights come first because they are smaller.
     if only is None or WEIGHTS in only:
         for name in backbones(suite):
             weights = find_weights(name, weights_folder)

@@ -7,6 +7,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from reconpatch.utils.errors import InputError
+
 
 @contextmanager
 def atomic_write(path: Path) -> Iterator[Path]:
@@ -14,7 +16,12 @@ def atomic_write(path: Path) -> Iterator[Path]:
 
     The parent folder is made if it is missing. Whoever reads ``path`` sees the old file or the
     complete new one, also when the process is killed between the two.
+
+    Raises:
+        InputError: ``path`` is a folder.
     """
+    if path.is_dir():
+        raise InputError(f"{path} is a folder; give the name of a file to write.")
     path.parent.mkdir(parents=True, exist_ok=True)
     aside = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:

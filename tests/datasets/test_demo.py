@@ -5,9 +5,8 @@ import pytest
 import scipy.ndimage
 from PIL import Image
 
-from reconpatch.datasets import Source, load_category, write_demo
-from reconpatch.datasets.demo import render
-from reconpatch.datasets.demo.writer import DEFECTS
+from reconpatch.datasets import Source, load_category, published_in, write_demo
+from reconpatch.datasets.demo import CATEGORIES, render
 from reconpatch.utils.errors import InputError
 
 SEED = 3
@@ -22,20 +21,22 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize(("name", "kind"), [("washer", "object"), ("weave", "texture")])
 def test_set_is_whole(demo: Path, name: str, kind: str) -> None:
-    category = load_category(Source(layout="demo", dataset="demo", root=demo), name)
+    source = Source(layout="demo", dataset="demo", root=demo)
+    category = load_category(source, name)
     assert category.kind == kind
     assert category.has_masks
     assert len(category.train) == 40
     defects = [sample.defect for sample in category.test]
     assert {defect: defects.count(defect) for defect in defects} == {
         "good": 12,
-        **dict.fromkeys(DEFECTS[name], 6),
+        **dict.fromkeys(CATEGORIES[name].defects, 6),
     }
+    assert published_in(source, name) == (kind, 40, 12, 18)
     assert len({sample.image.read_bytes() for sample in (*category.train, *category.test)}) == 70
 
 
 @pytest.mark.parametrize(
-    ("category", "defect"), [(name, defect) for name in DEFECTS for defect in DEFECTS[name]]
+    ("category", "defect"), [(name, d) for name in CATEGORIES for d in CATEGORIES[name].defects]
 )
 def test_masks_are_exactly_the_pixels_that_changed(demo: Path, category: str, defect: str) -> None:
     again = render(category, "test", defect, 4, SEED)

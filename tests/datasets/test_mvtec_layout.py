@@ -7,10 +7,8 @@ from PIL import Image
 
 from reconpatch.datasets import (
     Category,
-    btad,
     find_categories,
-    kind_of,
-    mvtec_ad,
+    published_category,
     read_mvtec_layout,
 )
 from reconpatch.utils.errors import InputError
@@ -114,33 +112,13 @@ def test_root_without_categories(tmp_path: Path) -> None:
         find_categories(tmp_path / "gone")
 
 
-def test_official_counts_of_mvtec_ad() -> None:
-    categories = mvtec_ad().values()
-    assert sum(category.train for category in categories) == 3629
-    assert sum(category.test_good for category in categories) == 467
-    assert sum(category.test_defective for category in categories) == 1258
-    assert [category.kind for category in categories].count("object") == 10
-
-
-def test_btads_counts_add_up_to_those_that_the_paper_gives() -> None:
-    products = btad().values()
-    assert sum(product.train for product in products) == 1799
-    assert sum(product.test_good + product.test_defective for product in products) == 741
-
-
-def test_kinds_are_known_for_mvtec_ad_alone() -> None:
-    assert kind_of("mvtec", "bottle") == "object"
-    assert kind_of("mvtec", "carpet") == "texture"
-    assert kind_of("mvtec", "bottles") is None
-    assert kind_of("visa", "bottle") is None
-
-
 def test_bottle_is_complete() -> None:
     data = os.environ.get("RECONPATCH_TEST_DATA")
     if data is None:
         pytest.skip("RECONPATCH_TEST_DATA does not name a folder that holds mvtec/bottle")
     bottle = read_mvtec_layout(Path(data) / "mvtec" / "bottle", "mvtec", "object")
-    official = mvtec_ad()["bottle"]
+    official = published_category("mvtec", "bottle")
+    assert official
     assert len(bottle.train) == official.train
     assert sum(not sample.anomalous for sample in bottle.test) == official.test_good
     assert sum(sample.mask is not None for sample in bottle.test) == official.test_defective

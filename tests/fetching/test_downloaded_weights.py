@@ -1,6 +1,7 @@
 """Weights by the same path as data sets: resumed, and held to the hash in their name."""
 
 import hashlib
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,7 +9,8 @@ import pytest
 import timm
 import torch
 
-from reconpatch.features import find_weights, load_backbone, pretrained
+from reconpatch.features import find_weights, load_backbone, presets, pretrained
+from reconpatch.features.presets import Preset
 from reconpatch.utils.errors import InputError
 from tests.fetching.conftest import Mirror, refuse, serve
 
@@ -44,6 +46,27 @@ def test_download_is_resumed_and_goes_into_the_folder(
     assert len(mirror.asked) == 2
 
 
+def test_an_address_with_a_hash_comes_before_timms(
+    tmp_path: Path, mirror: Mirror, monkeypatch: pytest.MonkeyPatch, content: bytes
+) -> None:
+    sha256 = hashlib.sha256(content).hexdigest()
+    at(mirror, monkeypatch, "without-a-hash.pth")
+    url = mirror.url.replace("file.bin", f"{TINY}-{sha256[:8]}.pth")
+    monkeypatch.setitem(presets(), TINY, Preset(TAGGED, None, url))
+    mirror.script = [serve(content)]
+    found = find_weights(TINY, tmp_path / "weights")
+    assert (found.source, found.sha256) == (f"download {url}", sha256)
+
+
+@pytest.mark.parametrize(
+    "name", ["wide_resnet50_2", "wide_resnet101_2", "resnext101_32x8d", "densenet201"]
+)
+def test_the_papers_backbones_have_an_address_with_a_hash(name: str) -> None:
+    preset = presets()[name]
+    url = preset.address or timm.get_pretrained_cfg(preset.timm_name).url
+    assert re.search(rf"/{name}-[0-9a-f]{{8}}\.pth$", url)
+
+
 def test_file_that_is_not_what_its_name_says_is_refused(
     tmp_path: Path, mirror: Mirror, monkeypatch: pytest.MonkeyPatch, content: bytes
 ) -> None:
@@ -56,7 +79,7 @@ def test_file_that_is_not_what_its_name_says_is_refused(
     (folder / file).unlink()
     at(mirror, monkeypatch, file)
     mirror.script = [serve(content[:-1])]
-    with pytest.raises(InputError, match=rf"({file} will do)(.|\n)*gave another file"):
+    with pytest.raises(InputError, match=rf"({file} will do)(.|\n)*sent another file"):
         find_weights(TINY, folder)
     assert not (folder / file).exists()
 

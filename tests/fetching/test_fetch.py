@@ -13,14 +13,13 @@ import pytest
 import yaml
 from PIL import Image
 
-from reconpatch.datasets import btad, mvtec_ad, read_mvtec_layout
-from reconpatch.fetching.catalogue import Dataset, load_catalogue
+from reconpatch.datasets import read_mvtec_layout
+from reconpatch.fetching.catalogue import Dataset, known_datasets, load_catalogue
 from reconpatch.fetching.fetch import fetch
 from reconpatch.utils.errors import InputError
 from tests.fetching.conftest import HASTY, PROCESSES, Mirror, refuse, serve
 from tests.fetching.test_archive import below
 
-CONFIG = Path(__file__).parents[2] / "config"
 FOLDERS = {
     "train/good": (400, "{:03}.png"),
     "test/good": (3, "{:03}.png"),
@@ -102,33 +101,21 @@ def bring(dataset: Dataset, root: Path, *, accepted: bool = False) -> None:
     fetch(dataset, root, accepted=accepted, policy=HASTY)
 
 
-def test_official_figures_are_the_published_ones() -> None:
-    catalogue = load_catalogue(CONFIG)
-    for name, official in (("mvtec", mvtec_ad()), ("btad", btad())):
-        assert catalogue[name].categories == tuple(sorted(official))
-        for category, figures in official.items():
-            count = {f.folder: f.files for f in catalogue[name].folders if f.category == category}
-            train, good = [n for folder, n in count.items() if folder.endswith(("/good", "/ok"))]
-            assert (train, good) == (figures.train, figures.test_good)
-            for part in ("test", "ground_truth")[: 2 if name == "mvtec" else 1]:
-                defective = [n for f, n in count.items() if f.startswith(f"{part}/")]
-                surplus = good if part == "test" else 0
-                assert sum(defective) - surplus == figures.test_defective
-    totals = {
-        name: [
-            sum(f.files for f in dataset.folders if f.folder.startswith(part))
-            for part in ("train/", "test/")
-        ]
-        for name, dataset in catalogue.items()
-    }
-    # VisA: 9,621 normal and 1,200 anomalous images.
-    assert totals == {
-        "mvtec": [3629, 1725],
-        "btad": [1799, 741],
-        "visa": [8659, 962 + 1200],
-        "dtd": [0, 0],
-    }
-    assert sum(folder.files for folder in catalogue["dtd"].folders) == 47 * 120
+def test_dtd_has_47_textures_of_120_photographs() -> None:
+    dtd = known_datasets()["dtd"]
+    assert [folder.files for folder in dtd.folders] == 47 * [120]
+
+
+def test_ones_own_data_sets_stand_beside_the_known_ones(tmp_path: Path) -> None:
+    assert load_catalogue(tmp_path) == known_datasets()
+    tiny = write_catalogue(tmp_path, "http://tiny.example")
+    assert load_catalogue(tmp_path) == {**known_datasets(), "tiny": tiny}
+    catalogue = tmp_path / "datasets" / "catalogue.yaml"
+    catalogue.write_text(catalogue.read_text().replace("tiny:", "mvtec:"))
+    assert load_catalogue(tmp_path)["mvtec"].title == "Tiny"
+    (tmp_path / "datasets" / "inventory.csv").unlink()
+    with pytest.raises(InputError, match=r"inventory\.csv is missing"):
+        load_catalogue(tmp_path)
 
 
 def test_download_unpacks_in_place_and_leaves_nothing_else(
@@ -198,14 +185,14 @@ def test_folder_that_is_not_whole_is_named_file_by_file_and_left_alone(
     with pytest.raises(InputError) as error:
         bring(tiny, root)
     assert str(error.value).splitlines() == [
-        f"Tiny in {root} is not whole:",
+        f"Tiny in {root} is not as published:",
         f"- {root}/cap/train/good/004.png is missing",
         f"- {root}/lid/ground_truth/broken/002_mask.png is missing; 2_mask.png, which does not "
         "belong there, may be it: rename it",
         f"- {root}/lid/test/odd does not belong to lid of Tiny; move it away",
         f"- {cut} is truncated or not an image; replace it with a whole copy, "
         "or delete it if it does not belong to the category",
-        f"Mend these files, or move {root} away, and the next run fetches all of it.",
+        f"Repair these files, or move {root} away and the next run fetches the data set anew.",
     ]
     assert below(root) == before
 
@@ -229,7 +216,7 @@ def test_no_mirror_says_where_to_put_what(tmp_path: Path, tiny: Dataset, mirror:
     mirror.script = [refuse(404)]
     with pytest.raises(InputError) as error:
         bring(tiny, tmp_path / "tiny")
-    for word in ("answered 404", f"Put it at {tmp_path}/tiny.tar.xz", "https://tiny.example"):
+    for word in ("answered 404", f"Save it as {tmp_path}/tiny.tar.xz", "https://tiny.example"):
         assert word in str(error.value)
 
 

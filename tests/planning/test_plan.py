@@ -9,16 +9,16 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from reconpatch.planning.costs import overlapped
+from reconpatch.planning.units import Costs, Line, RecipeCosts
 
 from reconpatch.datasets import Source, load_category
 from reconpatch.datasets.demo import render
 from reconpatch.detection.coreset import coreset_memory
 from reconpatch.features import extract
 from reconpatch.planning import count_images, count_work, expected_seconds, measure
-from reconpatch.planning.costs import overlapped
 from reconpatch.planning.plan import measured_parts
 from reconpatch.planning.space import feature_bytes, kept_bytes, peak_memory
-from reconpatch.planning.units import Costs, Line, RecipeCosts
 from reconpatch.planning.workload import RunWork, Workload
 from reconpatch.runs.batch import measure as measure_batch
 from reconpatch.settings import DetectionSettings, PoolingSettings, Settings
@@ -71,6 +71,8 @@ models:
   single: {label: one}
   pair: {label: two, members: [{}, {features: {crop: 160}}]}
 """
+NAMES = "[bottle, cable]"
+FOLDERS = f'dataset: mvtec, root: "{{data_root}}"}}\n    categories: {NAMES}'
 TINY = """
 title: a few drawn washers
 datasets:
@@ -298,7 +300,7 @@ def test_btad_is_counted_without_its_images(category: str, train: int, test: int
 @pytest.mark.parametrize(
     ("old", "new", "complaint"),
     [
-        ("[bottle, cable]", "found", "images is not a folder"),
+        (FOLDERS, FOLDERS.replace("mvtec,", "own,").replace(NAMES, "found"), "is not a folder"),
         ("[bottle, cable]", "[bottel]", "bottel is not a folder"),
         ("efficientnet_lite0", "efficientnet_lite77", "efficientnet_lite77 is neither a preset"),
         ("crop: 160", "layers: [9]", "none at .1024."),

@@ -1,5 +1,6 @@
 """Tables from made-up runs, and the text that they become."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -7,6 +8,8 @@ import pandas as pd
 import pytest
 
 from reconpatch.reporting import Results, latex, markdown, table, wide
+from reconpatch.reporting.formats import read_table
+from reconpatch.reporting.page.table_view import table_view
 from reconpatch.suites import Experiments, Run, Suite, runs_of, timed_runs
 from reconpatch.utils.files import write_json
 
@@ -125,7 +128,7 @@ def test_rows_are_the_papers_and_means_are_over_their_categories(tmp_path: Path)
         ("Texture classes", pytest.approx(70)),
         ("Average", pytest.approx(80)),
     ]
-    pixel = tidy[(tidy["metric"] == "pixel_auroc") & tidy["run"].notna()].set_index("row")
+    pixel = tidy[(tidy["metric"] == "pixel_auroc") & tidy["runs"].notna()].set_index("row")
     assert pd.isna(pixel["measured"]["leather"])
     assert pixel["reason"]["leather"] == "leather: the category has no masks"
     assert pixel["measured"]["Average"] == pytest.approx(90)
@@ -152,7 +155,7 @@ def test_a_figure_is_the_mean_over_seeds_with_its_spread_and_interval(tmp_path: 
     assert cell["measured"] == pytest.approx(91)
     assert cell["std"] == pytest.approx(np.std([90, 92], ddof=1))
     assert (cell["low"], cell["high"]) == (pytest.approx(90.05, 1e-4), pytest.approx(91.95, 1e-4))
-    assert cell["run"].split() == [run.id for run in runs]
+    assert json.loads(cell["runs"]) == [run.id for run in runs]
     assert cell["paper"] == "100"
 
 
@@ -173,7 +176,7 @@ def test_a_difference_is_paired(tmp_path: Path) -> None:
     assert drop["measured"] == pytest.approx(5)
     # Replicates that move together leave their difference alone.
     assert (drop["low"], drop["high"]) == (pytest.approx(5), pytest.approx(5))
-    assert set(drop["run"].split()) == {run.id for run in runs_of(asked, "tableS5")}
+    assert set(json.loads(drop["runs"])) == {run.id for run in runs_of(asked, "tableS5")}
 
 
 def test_what_was_not_measured_is_blank_with_its_reason_and_so_is_its_mean(tmp_path: Path) -> None:
@@ -200,8 +203,15 @@ def test_a_method_that_is_not_run_shows_the_papers_figure_alone(tmp_path: Path) 
     (other,) = tidy[tidy["column"] == "Other"].to_dict("records")
     assert (other["row"], other["paper"]) == ("bottle", "97")
     assert pd.isna(other["measured"])
-    assert pd.isna(other["run"])
+    assert pd.isna(other["runs"])
     assert "not run here" in other["reason"]
+
+
+def test_a_cell_that_the_suite_cannot_fill_rests_on_no_runs(tmp_path: Path) -> None:
+    asked = suite("bottle").model_copy(update={"models": {}})
+    (cell, *_) = measured(asked, tmp_path).to_dict("records")
+    assert cell["reason"] == "the suite has no model single"
+    assert pd.isna(cell["runs"])
 
 
 def test_mean_ranks_are_over_categories_and_seeds(tmp_path: Path) -> None:
@@ -212,6 +222,23 @@ def test_mean_ranks_are_over_categories_and_seeds(tmp_path: Path) -> None:
     tidy = measured(asked, tmp_path, "study1").set_index(["row", "column"])["measured"]
     # First in three of four, level in the other.
     assert tidy["Mean rank"].to_dict() == {"low": 1.875, "high": 1.125}
+
+
+def test_runs_are_told_apart_where_a_category_has_a_space_in_its_name(tmp_path: Path) -> None:
+    asked = suite("left hand, 1", 'the "other"', seeds=(0, 1))
+    for run in runs_of(asked, "table5"):
+        measure(tmp_path / "runs", run, 0.9)
+    path = tmp_path / "table5.csv"
+    measured(asked, tmp_path / "runs").to_csv(path, index=False)
+    tidy = read_table(path)
+    cell = tidy.set_index(["row", "column"]).loc["left hand, 1", "ReConPatch (small)"].iloc[0]
+    behind = [run for run in runs_of(asked, "table5") if run.category == "left hand, 1"]
+    assert json.loads(cell["runs"]) == [run.id for run in behind]
+    assert all((tmp_path / "runs" / run).is_dir() for run in json.loads(cell["runs"]))
+    rows = {row.name: row.cells[0] for row in table_view(tidy).rows}
+    key = behind[0].recipe.key
+    assert rows["Left hand, 1"].links == ((f"recipe-{key}", f"recipe {key}, 2 runs"),)
+    assert rows["Average"].links == ((f"recipe-{key}", f"recipe {key}, 4 runs"),)
 
 
 def test_times_are_means_over_iterations(tmp_path: Path) -> None:

@@ -26,12 +26,17 @@ def figures(*records: dict) -> dict[str, CellView]:
     return dict(zip((column.name for column in table.columns), row.cells, strict=True))
 
 
+MANY = '["set/a/abc/0", "set/a/abc/1", "set/a/def/0", "set/a/def/1"]'
+
+
 def test_a_figure_shows_all_that_is_known_of_it_and_leads_to_its_runs() -> None:
     known = {"measured": 98.0, "paper": "99.50", "std": 0.5, "low": 96.0, "high": 100.0}
     found = figures(
-        cell("one", **known, run="set/bottle/abc/0"),
-        cell("many", measured=1.0, run="set/a/abc/0 set/a/abc/1 set/a/def/0 set/a/def/1"),
-        cell("gone", paper="97", reason="not measured: set/bottle/abc/0", run="set/bottle/abc/0"),
+        cell("one", **known, runs='["set/bottle/abc/0"]'),
+        cell("many", measured=1.0, runs=MANY),
+        cell(
+            "gone", paper="97", reason="not measured: set/bottle/abc/0", runs='["set/bottle/abc/0"]'
+        ),
         cell("theirs", paper="96.1", reason=NOT_RUN),
     )
     one = found["one"]

@@ -94,7 +94,7 @@ def formatting(text: str) -> str:
 
 
 def line(text: str) -> str:
-    return f"{text}new,resnet18.a1_in1k,\n"
+    return f"{text}new,resnet18.a1_in1k,,\n"
 
 
 # A file of the package, or all that match; what is done to it; the steps that this makes stale.

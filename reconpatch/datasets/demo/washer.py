@@ -24,8 +24,6 @@ from reconpatch.datasets.demo.light import (
     turned,
 )
 
-DEFECTS = ("chip", "scratch", "stain")
-
 OUTER, INNER = 96.0, 46.0
 """The radii of the washer, in pixels."""
 

@@ -22,8 +22,6 @@ from reconpatch.datasets.demo.light import (
     turned,
 )
 
-DEFECTS = ("blob", "cut", "misweave")
-
 PITCH = 12.5
 """From one thread to the next, in pixels."""
 

@@ -9,22 +9,16 @@ import numpy as np
 from PIL import Image
 
 from reconpatch.datasets.category import GOOD
-from reconpatch.datasets.demo import washer, weave
 from reconpatch.datasets.demo.categories import CATEGORIES
 from reconpatch.datasets.demo.pictures import render
 from reconpatch.utils.errors import InputError
-
-DEFECTS = {"washer": washer.DEFECTS, "weave": weave.DEFECTS}
-
-TRAIN, TEST_GOOD, TEST_PER_DEFECT = 40, 12, 6
 
 
 def write_demo(root: Path, seed: int) -> None:
     """Write both demo categories below ``root``, whole or not at all.
 
-    Each has 40 training images and, to test on, 12 normal ones and 6 of each of three defects with
-    their exact masks; all are PNG files of 256 x 256 pixels. On one machine, the same seed writes
-    the same bytes.
+    Each has the images that its entry in ``CATEGORIES`` states, and exact masks of the defects; all
+    are PNG files of 256 x 256 pixels. On one machine, the same seed writes the same bytes.
 
     Raises:
         InputError: ``root`` already holds something.
@@ -35,13 +29,9 @@ def write_demo(root: Path, seed: int) -> None:
         )
     aside = root.with_name(f".{root.name}.{os.getpid()}.part")
     folders = [
-        (category, split, defect, count)
-        for category in CATEGORIES
-        for split, defect, count in (
-            ("train", GOOD, TRAIN),
-            ("test", GOOD, TEST_GOOD),
-            *(("test", defect, TEST_PER_DEFECT) for defect in DEFECTS[category]),
-        )
+        (name, folder, count)
+        for name, category in CATEGORIES.items()
+        for folder, count in category.folders.items()
     ]
     try:
         with ThreadPoolExecutor() as pool:
@@ -52,10 +42,9 @@ def write_demo(root: Path, seed: int) -> None:
         shutil.rmtree(aside, ignore_errors=True)
 
 
-def _write_folder(
-    root: Path, category: str, split: str, defect: str, count: int, seed: int
-) -> None:
-    images = root / category / split / defect
+def _write_folder(root: Path, category: str, folder: str, count: int, seed: int) -> None:
+    split, defect = folder.split("/")
+    images = root / category / folder
     masks = root / category / "ground_truth" / defect
     images.mkdir(parents=True)
     if defect != GOOD:

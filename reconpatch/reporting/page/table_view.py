@@ -1,5 +1,6 @@
 """A tidy table as the report page shows it: cells with all that is known of a figure."""
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -134,7 +135,7 @@ def _cell(record: dict[Any, Any], mixed: bool) -> CellView:
         difference=difference,
         spread=spread,
         interval=interval,
-        links=tuple(_links(record["run"])) if measured is not None else (),
+        links=tuple(_links(record["runs"])) if measured is not None else (),
         reason=None if pd.isna(record["reason"]) or not ours else record["reason"],
         ours=ours,
         environment=record["environment"] if mixed and measured is not None else None,
@@ -156,9 +157,9 @@ def anchor(kind: str, name: str) -> str:
 
 def _links(runs: Any) -> Iterator[tuple[str, str]]:
     """Yield where the page tells of runs: a single one's line, or the recipes of several."""
-    if pd.isna(runs) or not runs:
+    if pd.isna(runs):
         return
-    ids = runs.split()
+    ids = json.loads(runs)
     if len(ids) == 1:
         yield anchor("run", ids[0]), ids[0]
         return

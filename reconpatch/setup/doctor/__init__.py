@@ -1,4 +1,4 @@
-"""Whether this machine has what a suite needs, on one screen, and what to do where it has not."""
+"""Check on one screen whether this machine has what a suite needs, and say how to get the rest."""
 
 from reconpatch.setup.doctor.checks import Check, print_checks
 from reconpatch.setup.doctor.data_and_weights import check_data_and_weights

@@ -1,4 +1,4 @@
-"""What a check finds, and how it is shown."""
+"""The result of a check, and how it is shown."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,37 +8,37 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-State = Literal["ok", "whole", "here", "partial", "absent", "damaged", "amiss", "-"]
+State = Literal["ok", "whole", "here", "partial", "absent", "damaged", "problem", "-"]
 COLOURS = {"ok": "green", "whole": "green", "here": "green", "-": "dim"}
 SHOWN = 6
-"""Problems of one check that are listed; more would not fit on a screen."""
+"""How many problems of a check are listed; more would not fit on a screen."""
 
 
 @dataclass(frozen=True)
 class Check:
-    """What was found of one thing.
+    """The result of a check.
 
     Attributes:
-        name: the thing.
-        found: what is there.
-        state: how it is; ``-`` where nothing depends on it.
-        problems: what keeps a run from going well, a line each.
-        remedy: what to do about them.
+        name: what was checked.
+        detail: what is there: a version, a size, a folder.
+        state: whether that is good enough; ``-`` if nothing depends on it.
+        problems: what would make a run fail, one line each.
+        remedy: how to solve them.
     """
 
     name: str
-    found: str
+    detail: str
     state: State = "ok"
     problems: tuple[str, ...] = ()
     remedy: str = ""
 
 
 def print_checks(checks: Sequence[Check], console: Console) -> int:
-    """Print the checks as a table with the remedies below it, and return how many problems."""
+    """Print the checks as a table and the remedies below it; return the number of problems."""
     table = Table(box=None, pad_edge=False, show_header=False)
     for check in checks:
         colour = COLOURS.get(check.state, "bold red")
-        table.add_row(check.name, escape(check.found), f"[{colour}]{check.state}[/]")
+        table.add_row(check.name, escape(check.detail), f"[{colour}]{check.state}[/]")
     console.print(table)
     for check in checks:
         if check.problems:
@@ -49,5 +49,5 @@ def print_checks(checks: Sequence[Check], console: Console) -> int:
                 console.print(f"- and {more:,} more")
             console.print(f"[bold]Remedy:[/] {escape(check.remedy)}", soft_wrap=True)
     count = sum(len(check.problems) for check in checks)
-    console.print(f"\n{count} problem{'s' * (count != 1)}." if count else "\nNothing is amiss.")
+    console.print(f"\n{count} problem{'s' * (count != 1)}." if count else "\nNo problems.")
     return count

@@ -1,4 +1,4 @@
-"""Data sets and weights: whole, partial or absent."""
+"""Check data sets and weights: whole, partial or absent."""
 
 from importlib.util import find_spec
 from pathlib import Path
@@ -14,7 +14,7 @@ from reconpatch.setup.doctor.checks import Check, State
 from reconpatch.suites import Suite, SuiteDataset, backbones
 from reconpatch.utils.errors import InputError
 
-PUT = "Put the category folders there, or have data_root name where they lie."
+PUT = "Put the category folders there, or set data_root to the folder that holds them."
 
 
 def check_data_and_weights(
@@ -23,14 +23,14 @@ def check_data_and_weights(
     """Return the checks of data sets and weights; every image of a known data set is read.
 
     Args:
-        suite: whose they are; None for whatever of the catalogue lies here.
-        catalogue: the data sets that are known.
-        data_root: where they lie.
-        weights_folder: where local weight files lie.
+        suite: the suite that needs them; None for every data set of the catalogue that is here.
+        catalogue: the known data sets.
+        data_root: the folder that holds them.
+        weights_folder: the folder of local weight files.
     """
     if suite is None:
         return [
-            _extra(dataset, data_root / dataset.name, "fetch it anew")
+            _extra(dataset, data_root / dataset.name, "fetch it again")
             for dataset in catalogue.values()
         ]
     command = f"make data SUITE={suite.name}"
@@ -51,13 +51,13 @@ def check_data_and_weights(
     try:
         return [*checks, _weights(backbones(suite), weights_folder, command)]
     except InputError:
-        # Without categories there are no runs, and the data set's check has said so.
+        # Without categories there are no runs; the data set's check reports that.
         return checks
 
 
 def _needed(dataset: Dataset, taken: SuiteDataset, command: str) -> Check:
     root = taken.source.root
-    assert root is not None  # Only such are in the catalogue.
+    assert root is not None  # Every data set of the catalogue has one.
     if is_absent(root):
         return _absent(dataset, root, command)
     try:
@@ -69,8 +69,8 @@ def _needed(dataset: Dataset, taken: SuiteDataset, command: str) -> Check:
 def _absent(dataset: Dataset, root: Path, command: str) -> Check:
     archive = root.parent / dataset.archive
     if dataset.must_be_accepted and not archive.is_file():
-        command += f" ACCEPT={dataset.name}, which says that you accept its licence"
-        command += f" ({dataset.licence})"
+        command += f" ACCEPT={dataset.name} (this accepts its licence"
+        command += f": {dataset.licence})"
     return Check(
         dataset.title,
         f"nothing in {root}" + f", but {archive} to unpack" * archive.is_file(),
@@ -94,7 +94,7 @@ def _present(dataset: Dataset, root: Path, command: str, categories: tuple[str, 
         f"{here} of {len(dataset.categories)} categories in {root}",
         "partial" if problems else "whole",
         problems,
-        f"put the published files in their place ({dataset.page}), or move {root} away and "
+        f"replace these files by the published ones ({dataset.page}), or move {root} away and "
         f"{command}.",
     )
 
@@ -107,7 +107,7 @@ def _categories(taken: SuiteDataset) -> tuple[str, ...]:
 
 
 def _own(taken: SuiteDataset) -> Check:
-    """Check a data set that no catalogue has."""
+    """Check a data set that is not in the catalogue."""
     source = taken.source
     if not taken.here:
         return Check(source.dataset, f"nothing in {source.root}; not needed", "-")
@@ -121,9 +121,9 @@ def _own(taken: SuiteDataset) -> Check:
         return _not_there(source.dataset, source.root, error)
     assert source.root
     missing = [f"{source.root / n} is missing." for n in names if not (source.root / n).is_dir()]
-    found = f"{len(names) - len(missing)} of {len(names)} categories in {source.root}"
+    detail = f"{len(names) - len(missing)} of {len(names)} categories in {source.root}"
     state: State = "partial" if missing else "here"
-    return Check(source.dataset, found, state, tuple(missing), PUT)
+    return Check(source.dataset, detail, state, tuple(missing), PUT)
 
 
 def _not_there(name: str, root: Path | None, error: InputError) -> Check:
@@ -143,7 +143,7 @@ def _elpv(source: Source) -> Check:
         source.dataset,
         "no package elpv-dataset",
         "absent",
-        ("The package elpv-dataset, which brings the images, is not installed.",),
+        ("The package elpv-dataset, which holds the images, is not installed.",),
         "pip install elpv-dataset",
     )
 
@@ -159,7 +159,7 @@ def _weights(names: list[str], folder: Path, command: str) -> Check:
             elif isinstance(try_to_load_from_cache(hub, "model.safetensors"), str):
                 places.append(f"{name} (the Hugging Face hub's cache)")
             else:
-                problems.append(f"Those of {name} are not here.")
+                problems.append(f"The weights of {name} are missing.")
         except InputError as error:
             problems.append(str(error))
     return Check(

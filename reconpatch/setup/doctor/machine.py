@@ -23,8 +23,8 @@ def check_machine(data_root: Path, to_fetch: list[Dataset]) -> list[Check]:
     """Return the checks of the machine.
 
     Args:
-        data_root: where the data sets lie, or will.
-        to_fetch: the data sets for which there must be room.
+        data_root: where the data sets are, or will be.
+        to_fetch: the data sets that still need disk space.
     """
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     return [
@@ -47,10 +47,10 @@ def _torch() -> Check:
         return Check(
             "torch",
             f"{version}, without CUDA",
-            "amiss",
-            ("This machine has an NVIDIA GPU that torch does not reach.",),
-            "conda env create -f environment.yml installs a torch that does; device=cpu, in "
-            "config/config.yaml, does without.",
+            "problem",
+            ("This machine has an NVIDIA GPU that torch cannot use.",),
+            "conda env create -f environment.yml installs a torch that can; or set device: cpu in "
+            "config/config.yaml.",
         )
     return Check("torch", f"{version}, no GPU in this machine")
 
@@ -58,49 +58,49 @@ def _torch() -> Check:
 def _faiss() -> Check:
     installed = sorted({(d.name or "").lower() for d in distributions()} & FAISS_PACKAGES)
     kind = "GPU" if hasattr(faiss, "StandardGpuResources") else "CPU"
-    found = f"{faiss.__version__}, for {kind}"
+    detail = f"{faiss.__version__}, for {kind}"
     if len(installed) > 1:
         names = " and ".join(installed)
         return Check(
             "FAISS",
-            found,
-            "amiss",
+            detail,
+            "problem",
             (f"{names} are both installed, and overwrite each other's files.",),
-            f"pip uninstall {' '.join(installed)}, then install the one that is meant.",
+            f"pip uninstall {' '.join(installed)}, then install the one you want.",
         )
-    return Check("FAISS", found)
+    return Check("FAISS", detail)
 
 
 def _disk(data_root: Path, to_fetch: list[Dataset]) -> Check:
     place = data_root.absolute()
     folder = next(path for path in (place, *place.parents) if path.is_dir())
     free = shutil.disk_usage(folder).free / GIB
-    found = f"{free:.0f} GiB free in {folder}"
-    # An archive lies there together with what comes out of it for a while.
+    detail = f"{free:.0f} GiB free in {folder}"
+    # For a while the disk holds an archive and its unpacked files.
     sizes = [dataset.unpacked_gib for dataset in to_fetch]
     needed = sum(sizes) + max(sizes, default=0)
     if free < needed:
         names = " and ".join(dataset.title for dataset in to_fetch)
         return Check(
             "disk",
-            found,
-            "amiss",
-            (f"{names} may take {needed:.0f} GiB while they are fetched.",),
-            "Make room, or have data_root, in config/config.yaml, name a folder on another disk.",
+            detail,
+            "problem",
+            (f"Fetching {names} may take {needed:.0f} GiB.",),
+            "Make room, or set data_root in config/config.yaml to a folder on another disk.",
         )
-    return Check("disk", found)
+    return Check("disk", detail)
 
 
 def _slurm() -> Check:
     if not shutil.which("sbatch"):
-        return Check("Slurm", "none here", "-")
+        return Check("Slurm", "not installed", "-")
     asked = subprocess.run(["sbatch", "--version"], capture_output=True, text=True, check=False)
     if not find_spec("snakemake_executor_plugin_slurm"):
         return Check(
             "Slurm",
             f"{asked.stdout.strip()}, without Snakemake's plugin for it",
-            "amiss",
-            ("Snakemake cannot hand jobs to Slurm.",),
+            "problem",
+            ("Snakemake cannot submit jobs to Slurm.",),
             "pip install snakemake-executor-plugin-slurm, or run on one machine.",
         )
     return Check("Slurm", asked.stdout.strip())

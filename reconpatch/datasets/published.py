@@ -1,0 +1,43 @@
+"""What is known of a published category without looking at its images."""
+
+from typing import NamedTuple
+
+from reconpatch.datasets.category import NORMAL, Kind
+from reconpatch.fetching.catalogue import known_datasets
+
+
+class PublishedCategory(NamedTuple):
+    """A category as published.
+
+    Attributes:
+        kind: Object or texture; None where the data set does not say.
+        train: How many training images it has.
+        test_good: How many normal test images.
+        test_defective: How many anomalous ones.
+    """
+
+    kind: Kind | None
+    train: int
+    test_good: int
+    test_defective: int
+
+
+def published_category(dataset: str, name: str) -> PublishedCategory | None:
+    """Return a category of a known data set by both names; None where there is no such category.
+
+    Example:
+        >>> published_category("mvtec", "bottle")
+        PublishedCategory(kind='object', train=209, test_good=20, test_defective=63)
+        >>> published_category("mvtec", "bottles")
+    """
+    known = known_datasets().get(dataset)
+    files = {f.folder: f.files for f in known.folders if f.category == name} if known else {}
+    train = sum(files.get(f"train/{normal}", 0) for normal in NORMAL)
+    if not known or not train:
+        return None
+    test = sum(count for folder, count in files.items() if folder.startswith("test/"))
+    good = sum(files.get(f"test/{normal}", 0) for normal in NORMAL)
+    kind: Kind | None = None
+    if known.textures is not None:
+        kind = "texture" if name in known.textures else "object"
+    return PublishedCategory(kind, train, good, test - good)

@@ -1,0 +1,3 @@
+from tests.fetching.conftest import mirror
+
+__all__ = ["mirror"]
