@@ -1,4 +1,7 @@
-"""What a suite asks for, counted: images, patches, steps, jobs. Nothing is measured here."""
+"""What a suite asks for, counted: images, patches, steps, jobs.
+
+The Snakefile counts images with this, so torch is imported in the functions that need it.
+"""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -6,15 +9,9 @@ from itertools import islice
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-import torch
-
 from reconpatch.datasets import Category, Source, btad, load_category, mvtec_ad
 from reconpatch.datasets.demo.writer import DEFECTS, TEST_GOOD, TEST_PER_DEFECT, TRAIN
 from reconpatch.datasets.images import list_images
-from reconpatch.detection import coreset_size
-from reconpatch.features import patch_features
-from reconpatch.planning.untrained import untrained_backbone
-from reconpatch.runs.recipe_run import epochs_to_keep
 from reconpatch.settings import (
     Ensemble,
     ExtractionSettings,
@@ -103,6 +100,8 @@ class RunWork:
     @property
     def bank(self) -> int:
         """M, the coreset's size."""
+        from reconpatch.detection import coreset_size
+
         return coreset_size(self.train_patches, self.recipe.detection.coreset_share)
 
     @property
@@ -116,6 +115,8 @@ class RunWork:
         """How many copies of f are kept along the training; 0 for PatchCore."""
         if not (settings := self.recipe.trained):
             return 0
+        from reconpatch.runs.recipe_run import epochs_to_keep
+
         return len(epochs_to_keep(settings.epochs))
 
     @property
@@ -377,14 +378,21 @@ def _counted(category: Category, origin: Literal["inspected", "listed"]) -> Imag
     )
 
 
-@torch.inference_mode()
 def patches_of(settings: FeatureSettings) -> Patches:
     """Return an image's patches: the shape that the real aggregation makes of the real maps.
 
     Raises:
         InputError: the backbone cannot give the maps that it is asked for.
     """
-    meta = torch.device("meta")
-    backbone = untrained_backbone(settings, meta)
-    maps = backbone.network(torch.empty(1, 3, settings.crop, settings.crop, device=meta))
-    return Patches(*patch_features(maps, settings).shape[1:])
+    import torch
+
+    from reconpatch.features import patch_features
+    from reconpatch.planning.untrained import untrained_backbone
+
+    # The image's size does not change the backbone.
+    network = untrained_backbone(
+        FeatureSettings(backbone=settings.backbone, layers=settings.layers)
+    )
+    with torch.inference_mode():
+        maps = network(torch.empty(1, 3, settings.crop, settings.crop, device="meta"))
+        return Patches(*patch_features(maps, settings).shape[1:])
