@@ -252,14 +252,18 @@ def plan(
     data_root: DataRoot = Path("data"),
     config: Config = Path("config"),
     results: Results = Path("results"),
-    device: Device = "auto",
-    threads: Threads = 2,
+    reports: Reports = Path("reports"),
+    device: Annotated[
+        Literal["auto", "cpu", "cuda"],
+        typer.Option(help="Whose memory and time; auto means a GPU where there is one."),
+    ] = "auto",
 ) -> None:
-    """Print what a suite will take: runs, jobs, disk, memory, and time as measured here."""
-    from reconpatch.planning import print_plan
-    from reconpatch.utils.devices import set_up_torch
+    """Print what a suite will take: runs, jobs, disk, memory, and time as finished runs had it."""
+    from reconpatch.planning.plan import print_plan
+    from reconpatch.utils.gpu import has_gpu
 
-    print_plan(_suite(suite, data_root, config), results, set_up_torch(device, threads), threads)
+    on_gpu = device == "cuda" or (device == "auto" and has_gpu())
+    print_plan(_suite(suite, data_root, config), results, reports, on_gpu=on_gpu)
 
 
 @app.command()

@@ -1,27 +1,30 @@
-"""Backbones without weights: as fast as trained ones, and of the same shape."""
+"""Backbones without weights, of the same shape as trained ones."""
 
-from pathlib import Path
+from functools import cache
 
 import timm
 import torch
+from torch import nn
 
-from reconpatch.features import Backbone, Weights, map_indices, timm_name
+from reconpatch.features import map_indices, timm_name
 from reconpatch.settings import FeatureSettings
 
 
-def untrained_backbone(settings: FeatureSettings, device: torch.device) -> Backbone:
-    """Return the settings' backbone with random weights; nothing is read or downloaded.
+@cache
+def untrained_backbone(settings: FeatureSettings) -> nn.Module:
+    """Return the settings' backbone on torch's device ``meta``.
 
-    On the device ``meta`` nothing is computed either: only shapes come out.
+    Nothing is read, downloaded or computed there: only shapes come out.
 
     Raises:
         InputError: timm does not know the backbone, or it has no map at a layer's stride.
     """
     name = timm_name(settings.backbone)
     indices = map_indices(name, settings.layers)
-    with device:
-        network = timm.create_model(name, features_only=True, out_indices=indices)
-    network = network.eval().requires_grad_(False).to(memory_format=torch.channels_last)
-    config = timm.get_pretrained_cfg(name)
-    none = Weights(Path(), "none", "")
-    return Backbone(network, tuple(config.mean), tuple(config.std), none)
+    with torch.device("meta"):
+        network: nn.Module = timm.create_model(name, features_only=True, out_indices=indices)
+    for part, module in list(network.named_modules()):
+        # They keep a map's shape, but take most of the time on this device.
+        if isinstance(module, nn.BatchNorm2d):
+            network.set_submodule(part, nn.Identity())
+    return network.eval()

@@ -1,4 +1,7 @@
-"""What a suite asks for, counted: images, patches, steps, jobs. Nothing is measured here."""
+"""What a suite asks for, counted: images, patches, steps, jobs.
+
+The Snakefile counts images with this, so torch is imported in the functions that need it.
+"""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -6,14 +9,10 @@ from itertools import islice
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-import torch
-
 from reconpatch.datasets import Category, Source, load_category, published_in
 from reconpatch.datasets.images import list_images
-from reconpatch.features import patch_features
 from reconpatch.methods import METHODS
 from reconpatch.methods.method import Needs, Sizes
-from reconpatch.planning.untrained import untrained_backbone
 from reconpatch.settings import (
     Ensemble,
     ExtractionSettings,
@@ -315,14 +314,21 @@ def _counted(category: Category, origin: Literal["inspected", "listed"]) -> Imag
     )
 
 
-@torch.inference_mode()
 def patches_of(settings: FeatureSettings) -> Patches:
     """Return an image's patches: the shape that the real aggregation makes of the real maps.
 
     Raises:
         InputError: the backbone cannot give the maps that it is asked for.
     """
-    meta = torch.device("meta")
-    backbone = untrained_backbone(settings, meta)
-    maps = backbone.network(torch.empty(1, 3, settings.crop, settings.crop, device=meta))
-    return Patches(*patch_features(maps, settings).shape[1:])
+    import torch
+
+    from reconpatch.features import patch_features
+    from reconpatch.planning.untrained import untrained_backbone
+
+    # The image's size does not change the backbone.
+    network = untrained_backbone(
+        FeatureSettings(backbone=settings.backbone, layers=settings.layers)
+    )
+    with torch.inference_mode():
+        maps = network(torch.empty(1, 3, settings.crop, settings.crop, device="meta"))
+        return Patches(*patch_features(maps, settings).shape[1:])

@@ -9,68 +9,23 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from reconpatch.planning.costs import overlapped
-from reconpatch.planning.units import Costs, Line, RecipeCosts
 
 from reconpatch.datasets import Source, load_category
 from reconpatch.datasets.demo import render
 from reconpatch.detection.coreset import coreset_memory
 from reconpatch.features import extract
-from reconpatch.planning import count_images, count_work, expected_seconds, measure
-from reconpatch.planning.plan import measured_parts
+from reconpatch.methods.method import Sizes
 from reconpatch.planning.space import feature_bytes, kept_bytes, peak_memory
-from reconpatch.planning.workload import RunWork, Workload
+from reconpatch.planning.workload import RunWork, Workload, count_images, count_work
 from reconpatch.runs.batch import measure as measure_batch
 from reconpatch.settings import DetectionSettings, PoolingSettings, Settings
 from reconpatch.suites import load_suite
 from reconpatch.utils.errors import InputError
+from tests.planning.conftest import MADE_UP, counted
 from tests.test_workflow import planned_jobs, snakemake
 
 ROOT = Path(__file__).parents[2]
 CPU = torch.device("cpu")
-EXPERIMENTS = """
-tables:
-  table1:
-    caption: one representation, one coreset, two shares of it
-    rows: [{name: Detection}]
-    columns:
-      - {name: 1 %}
-      - {name: 10 %, recipe: {detection: {coreset_share: 0.1}}}
-  table2:
-    caption: all else that a run can be
-    rows: categories
-    columns:
-      - {name: ReConPatch}
-      - {name: PatchCore, method: PatchCore}
-      - {name: Half, recipe: {features: {layers: [2], stored_as: float16}}}
-      - {name: Changed, recipe: {augmentation: {}}}
-      - {name: Ensemble, model: pair}
-      - {name: Refined, refinement: {epochs: 5, pool: 3, batch_size: 4}}
-      - {name: No such model, model: large}
-  table3:
-    caption: times
-    metrics: [inference_ms]
-    rows: [{name: ReConPatch}]
-    columns: [{name: Time}]
-figures:
-  figure1: {caption: an embedding, draws: embedding, of: [{name: R}], along_training: true}
-  figure2: {caption: maps, draws: maps, of: [{name: R}]}
-  figure3: {caption: nothing, draws: maps, of: [{name: R, model: large}]}
-"""
-MADE_UP = """
-title: two categories of MVTec AD, whose images are not here
-datasets:
-  - source: {layout: mvtec, dataset: mvtec, root: "{data_root}"}
-    categories: [bottle, cable]
-seeds: [0, 1]
-keep_features: false
-recipe:
-  features: {backbone: efficientnet_lite0}
-  representation: {epochs: 3, dimension: 64, projection_dimension: 32}
-models:
-  single: {label: one}
-  pair: {label: two, members: [{}, {features: {crop: 160}}]}
-"""
 NAMES = "[bottle, cable]"
 FOLDERS = f'dataset: mvtec, root: "{{data_root}}"}}\n    categories: {NAMES}'
 TINY = """
@@ -82,24 +37,14 @@ seeds: [0]
 keep_features: true
 recipe:
   features: {backbone: efficientnet_lite0, resize: 96, crop: 64}
-  representation: {epochs: 2, batch_size: 128, dimension: 16, projection_dimension: 8}
   detection: {coreset_share: 0.2}
+methods:
+  ReConPatch:
+    representation: {epochs: 2, batch_size: 128, dimension: 16, projection_dimension: 8}
 models:
   single: {label: one}
   pair: {label: two, members: [{}, {features: {crop: 96}}]}
 """
-
-
-def counted(suite: str, folder: Path) -> Workload:
-    path, shown = folder / "suite.yaml", folder / "experiments.yaml"
-    path.write_text(suite)
-    shown.write_text(EXPERIMENTS)
-    return count_work(load_suite(path, folder / "images", shown.parent), folder / "results")
-
-
-@pytest.fixture(scope="module")
-def made_up(tmp_path_factory: pytest.TempPathFactory) -> Workload:
-    return counted(MADE_UP, tmp_path_factory.mktemp("made_up"))
 
 
 @pytest.fixture
@@ -133,25 +78,22 @@ def test_work_is_what_a_hand_counts(made_up: Workload) -> None:
     assert len(made_up.members) == 4 * 2  # of which one is also refined
     assert [work.steps for work in made_up.refinements] == [5 * 52] * 2 + [5 * 56] * 2
     assert [work.simulated for work in made_up.refinements] == [3 * 209] * 2 + [3 * 224] * 2
-    assert len(made_up.trainings) == 4 * 3  # 1 %, 10 % and changed share one
-    # Those two shares have one coreset; changed selects again, being of another batch.
-    assert len(made_up.selections) == 4 * 5
+    assert len(made_up.learned) == 4 * 3  # 1 %, 10 % and changed share one
     assert len(made_up.timed) == 2
-    assert made_up.embeddings == {"figure1": 1 + 3}
-    work = made_up.selections[0]
+    work = made_up.works[0]
     assert work.run.category == "bottle"
-    assert work.train_patches == 209 * 28 * 28
-    assert work.test_patches == 83 * 28 * 28
-    assert (work.patches.dimension, work.dimension) == (40 + 112, 64)
-    assert work.bank == 16385
-    assert work.steps == 3 * 160
-    assert work.maps == 83
+    assert work.sizes == Sizes(209, 83, 28 * 28, 40 + 112)
+    assert work.needs().steps == 3 * 160
+    # A coreset of 1 % at 64 dimensions, with the index of each vector.
+    assert work.needs().model_bytes == 1638 * (4 * 64 + 8)
+    # f, three copies of it along the training, and g.
+    assert work.needs().learned_bytes == 4 * (4 * 153 * 64 + 65 * 32)
 
 
 def test_memory_is_what_a_hand_counts(made_up: Workload) -> None:
     train, test = 209 * 784, 83 * 784
     of_bottle = [work for work in made_up.works if work.run.category == "bottle"]
-    patchcore = next(work for work in of_bottle if not work.recipe.trained)
+    patchcore = next(work for work in of_bottle if work.recipe.method == "PatchCore")
     half = next(work for work in of_bottle if work.recipe.features.stored_as == "float16")
     assert peak_memory(patchcore, on_gpu=False) == (
         4 * 152 * (train + test),
@@ -169,55 +111,6 @@ def test_memory_is_what_a_hand_counts(made_up: Workload) -> None:
 
 def recipe_changed(work: RunWork, **settings: Settings) -> RunWork:
     return replace(work, recipe=work.recipe.model_copy(update=settings))
-
-
-def test_seconds_are_work_times_cost(made_up: Workload) -> None:
-    ones = RecipeCosts(1.0, 1.0, Line(1.0, 0.0), Line(0.0, 1.0), 1.0, Line(0.0, 1.0))
-    (dataset,) = made_up.suite.datasets
-    costs = Costs(
-        light_start=10.0,
-        start=100.0,
-        started_bytes=0,
-        reporting_start=200.0,
-        umap_start=300.0,
-        embedding=7.0,
-        drawing=1.0,
-        inspection={dataset.id: 1.0},
-        building=dict.fromkeys(made_up.patches, 1000.0),
-        forward=dict.fromkeys(made_up.patches, 5.0),
-        images={(dataset.id, settings): 1.0 for _, _, settings in made_up.extractions},
-        recipes={work.recipe: ones for work in made_up.works},
-        refinements={(work.settings, 224): (50.0, 60.0) for work in made_up.refinements},
-    )
-    parts = dict.fromkeys(("trainings", "coresets", "scorings", "ensembles", "refinements"), 0)
-    inference = 0
-    for images, tests in ((209, 83), (224, 150)):
-        # At 224 px an image has 784 patches, at 160 px, as the second member has it, 400.
-        n, q, n_160, q_160 = (count * p for p in (784, 400) for count in (images, tests))
-        m, m_160, m_ten = n // 100, n_160 // 100, n // 10
-        parts["trainings"] += 3 * (2 * (n // 1024) + n_160 // 1024)
-        parts["coresets"] += 4 * n + m_ten + 3 * m + n_160 + m_160
-        parts["scorings"] += 4 * (q + (q + m) * m) + q + (q + m_ten) * m_ten
-        parts["scorings"] += q_160 + (q_160 + m_160) * m_160
-        parts["ensembles"] += n + images * (784 + 784) * m
-        parts["ensembles"] += n_160 + images * (400 + 400) * m_160 + (2 + 1) * tests
-        # The pool of three goes through the backbone, then steps, maps and metrics.
-        parts["refinements"] += 1000 + 3 * images * (5 + 784 + (784 + 784) * m)
-        parts["refinements"] += 5 * (images // 4) * 50 + (60 + 2) * tests
-        inference += 1000 + 40 * (5 + 1 + 784 + (784 + 784) * m)
-    parts["evaluations"] = 6 * 2 * (83 + 150)
-    measured = measured_parts(made_up, costs)
-    seeds = 2
-    assert {part: seconds / seeds for part, (_, seconds) in measured.items()} == parts
-    trained, tested = 209 + 224, 83 + 150
-    assert expected_seconds(made_up, costs) == {
-        "inspect": 2 * 10 + trained + tested,
-        "extract": 8 * (100 + 1000) + 3 * trained + 4 * tested,
-        "measure": 4 * 100 + seeds * sum(parts.values()),
-        "time_inference": 100 + inference,
-        "figure": 2 * 200 + 300 + 4 * 7 + 2 * tested,
-        "report": 200,
-    }
 
 
 def test_jobs_are_those_that_snakemake_plans(tmp_path: Path) -> None:
@@ -255,7 +148,7 @@ def test_bytes_are_those_of_real_files(tiny: Workload, tmp_path: Path) -> None:
     real: Counter[str] = Counter()
     for kind, pattern in [
         ("representations", "representations/**/*.safetensors"),
-        ("memory banks", "runs/**/memory_bank.safetensors"),
+        ("models", "runs/**/model.safetensors"),
     ]:
         for path in results.glob(pattern):
             # Eight bytes say how long the header is that follows.
@@ -271,21 +164,6 @@ def test_bytes_are_those_of_real_files(tiny: Workload, tmp_path: Path) -> None:
                 arrays = [array for entry, array in archive.items() if entry != "images"]
             real[kind] += sum(array.nbytes for array in arrays)
     assert kept_bytes(tiny) == real
-
-
-def test_every_unit_is_measured(tiny: Workload, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("reconpatch.planning.clock.ENOUGH", 0.0)
-    monkeypatch.setattr("reconpatch.planning.recipe_costs.PRODUCTS", 0.0)
-    monkeypatch.setattr("reconpatch.planning.costs._start", lambda code: (1.0, "512"))
-    monkeypatch.setattr("reconpatch.planning.costs._embedding", lambda: (30.0, 5.0))
-    said: list[str] = []
-    costs = measure(tiny, CPU, 1, said.append)
-    assert {rule for rule, seconds in expected_seconds(tiny, costs).items() if seconds > 0} == set(
-        tiny.jobs
-    )
-    assert all(seconds > 0 for _, seconds in measured_parts(tiny, costs).values())
-    assert costs.started_bytes == 512 * 2**20
-    assert any("efficientnet_lite0" in what for what in said)
 
 
 @pytest.mark.parametrize(
@@ -311,20 +189,3 @@ def test_a_suite_that_cannot_be_counted_says_why(
 ) -> None:
     with pytest.raises(InputError, match=complaint):
         counted(MADE_UP.replace(old, new), tmp_path)
-
-
-def test_a_line_through_noise_still_rises_from_zero() -> None:
-    assert Line.through((10, 3.0), (20, 5.0)) == pytest.approx((1.0, 0.2))
-    assert Line.through((10, 3.0), (20, 2.0)) == pytest.approx((0.0, 0.1))
-    assert Line.through((10, 1.0), (20, 5.0)) == pytest.approx((0.0, 0.25))
-
-
-@pytest.mark.parametrize(
-    ("cores", "device", "expected"),
-    [(2, "cpu", 3 + 1 / 2), (8, "cpu", 3), (2, "cuda", 3), (1, "cuda", 4)],
-)
-def test_decoding_hides_behind_the_backbone_where_cores_are_free(
-    cores: int, device: str, expected: float, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("os.cpu_count", lambda: cores)
-    assert overlapped(1.0, 3.0, 2, torch.device(device)) == pytest.approx(expected)
