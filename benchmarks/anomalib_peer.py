@@ -11,9 +11,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from reconpatch.evaluation import auroc
-from reconpatch.features import load_backbone
-from reconpatch.settings import Recipe
+from reconpatch.evaluation.auroc import auroc
+from reconpatch.features.pretrained import load_backbone
+from reconpatch.settings.recipe import Recipe
 
 Aurocs = dict[str, float | None]
 

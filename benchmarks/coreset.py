@@ -9,8 +9,7 @@ from benchmarks.measure import Measured, in_turns
 from benchmarks.peers import approximate_greedy, plain_greedy
 from benchmarks.plan import Plan
 from benchmarks.report import Findings, Row
-from reconpatch.detection import coreset_size, greedy_coreset
-from reconpatch.detection.coreset import coreset_memory
+from reconpatch.detection.coreset import coreset_memory, coreset_size, greedy_coreset
 
 START = 0
 ANOMALIB = "anomalib KCenterGreedy"

@@ -10,16 +10,12 @@ import torch
 from torch import Tensor
 
 from benchmarks.plan import Plan
-from reconpatch.datasets import (
-    Category,
-    Sample,
-    find_categories,
-    read_mvtec_layout,
-    write_demo,
-)
-from reconpatch.detection import represent
-from reconpatch.representation import RepresentationNetwork
-from reconpatch.settings import RepresentationSettings
+from reconpatch.datasets.category import Category, Sample
+from reconpatch.datasets.demo.writer import write_demo
+from reconpatch.datasets.mvtec_layout import find_categories, read_mvtec_layout
+from reconpatch.detection.represent import represent
+from reconpatch.representation.networks import RepresentationNetwork
+from reconpatch.settings.representation import RepresentationSettings
 
 
 def category_folder(data: Path | None, plan: Plan, work: Path) -> Path:

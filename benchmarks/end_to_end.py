@@ -12,14 +12,16 @@ from benchmarks import anomalib_peer
 from benchmarks.measure import in_turns
 from benchmarks.plan import Plan
 from benchmarks.report import Findings, Row
-from reconpatch.datasets import Category, read_mvtec_layout
-from reconpatch.features import extract, load_backbone
+from reconpatch.datasets.category import Category
+from reconpatch.datasets.mvtec_layout import read_mvtec_layout
+from reconpatch.features.extract import extract
 from reconpatch.features.images import image_batches
-from reconpatch.methods import PatchCore
+from reconpatch.features.pretrained import load_backbone
+from reconpatch.methods.patchcore import PatchCore
 from reconpatch.runs.batch import measure as measure_batch
 from reconpatch.runs.recipe_run import RecipeRun
-from reconpatch.settings import FeatureSettings
-from reconpatch.suites import Batch, Run
+from reconpatch.settings.features import FeatureSettings
+from reconpatch.suites.runs import Batch, Run
 from reconpatch.utils.files import read_json
 
 RECIPE = PatchCore.Recipe(features=FeatureSettings(backbone="efficientnet_lite0"))

@@ -11,7 +11,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from reconpatch.representation.similarity import squared_distances
-from reconpatch.settings import RepresentationSettings
+from reconpatch.settings.representation import RepresentationSettings
 
 
 @torch.inference_mode()

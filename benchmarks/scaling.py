@@ -14,7 +14,7 @@ from benchmarks.measure import in_turns
 from benchmarks.peers import plain_greedy
 from benchmarks.plan import SHARES, Plan
 from benchmarks.report import Findings, markdown_table
-from reconpatch.detection import coreset_size, greedy_coreset
+from reconpatch.detection.coreset import coreset_size, greedy_coreset
 
 DIMENSIONS = 128
 PLAIN_PATCHES = 100_000

@@ -15,14 +15,11 @@ from benchmarks.measure import in_turns
 from benchmarks.peers import dense_labels, dense_loss, looped_labels, matrix_products
 from benchmarks.plan import Plan
 from benchmarks.report import Findings, Row
-from reconpatch.representation import (
-    RepresentationNetwork,
-    pseudo_labels,
-    relaxed_contrastive_loss,
-    train,
-    update_average,
-)
-from reconpatch.settings import RepresentationSettings
+from reconpatch.representation.loss import relaxed_contrastive_loss
+from reconpatch.representation.networks import RepresentationNetwork, update_average
+from reconpatch.representation.similarity import pseudo_labels
+from reconpatch.representation.training import train
+from reconpatch.settings.representation import RepresentationSettings
 
 INPUTS = 1024
 SETTINGS = RepresentationSettings()

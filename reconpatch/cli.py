@@ -13,8 +13,9 @@ from rich.markup import escape
 from reconpatch.utils.errors import InputError
 
 if TYPE_CHECKING:
-    from reconpatch.settings import Settings
-    from reconpatch.suites import Batch, Suite
+    from reconpatch.settings.base import Settings
+    from reconpatch.suites.runs import Batch
+    from reconpatch.suites.suite import Suite
 
 AnySettings = TypeVar("AnySettings", bound="Settings")
 
@@ -44,7 +45,7 @@ def write_demo(
     seed: Seed = 0,
 ) -> None:
     """Draw the procedural data set: a washer and a weave, with exact masks."""
-    from reconpatch.datasets import write_demo
+    from reconpatch.datasets.demo.writer import write_demo
 
     write_demo(output, seed)
 
@@ -91,7 +92,9 @@ def doctor(
 ) -> None:
     """Check machine, data sets and weights; exit code 1 where something is amiss."""
     from reconpatch.fetching.catalogue import load_catalogue
-    from reconpatch.setup.doctor import check_data_and_weights, check_machine, print_checks
+    from reconpatch.setup.doctor.checks import print_checks
+    from reconpatch.setup.doctor.data_and_weights import check_data_and_weights
+    from reconpatch.setup.doctor.machine import check_machine
 
     catalogue = load_catalogue(config)
     chosen = _suite(suite, data_root, config) if suite else None
@@ -110,7 +113,7 @@ def inspect(
     config: Config = Path("config"),
 ) -> None:
     """Check that a category is whole, and list its images, labels and masks."""
-    from reconpatch.datasets import Source, load_category
+    from reconpatch.datasets.source import Source, load_category
     from reconpatch.fetching.catalogue import load_catalogue
     from reconpatch.fetching.inventory import check_category
 
@@ -132,9 +135,9 @@ def extract(
     threads: Threads = 2,
 ) -> None:
     """Compute a category's patch features, once for all runs that share them."""
-    from reconpatch.datasets import Category
-    from reconpatch.features import extract
-    from reconpatch.settings import ExtractionSettings
+    from reconpatch.datasets.category import Category
+    from reconpatch.features.extract import extract
+    from reconpatch.settings.features import ExtractionSettings
     from reconpatch.utils.devices import set_up_torch
 
     extract(
@@ -162,7 +165,7 @@ def measure(
     threads: Threads = 2,
 ) -> None:
     """Train, detect and evaluate an experiment's runs on a category (Eqs. 1-12, Appendix D)."""
-    from reconpatch.refinement import find_textures
+    from reconpatch.refinement.textures import find_textures
     from reconpatch.runs.batch import measure, write_manifest
     from reconpatch.utils.devices import set_up_torch
 
@@ -186,7 +189,7 @@ def time_inference(
     """Measure the time that one image takes, for the runs of which a table shows it."""
     from reconpatch.runs.recipe_run import RecipeRun
     from reconpatch.runs.timing import time_inference
-    from reconpatch.suites import timed_runs
+    from reconpatch.suites.runs import timed_runs
     from reconpatch.utils.devices import set_up_torch
 
     where = set_up_torch(device, threads)
@@ -205,7 +208,7 @@ def figure(
     reports: Reports = Path("reports"),
 ) -> None:
     """Draw one of the paper's figures from the runs that are there."""
-    from reconpatch.reporting import write_figure
+    from reconpatch.reporting.draw import write_figure
     from reconpatch.utils.devices import set_up_torch
 
     set_up_torch("cpu", 1)
@@ -229,10 +232,12 @@ def preview_defects(
     seed: Seed = 0,
 ) -> None:
     """Draw training images with the defects that the refinement is trained on (Appendix D.2)."""
-    from reconpatch.datasets import load_category, read_mvtec_layout
-    from reconpatch.refinement import find_textures
-    from reconpatch.reporting import write_preview
-    from reconpatch.settings import FeatureSettings, RefinementSettings
+    from reconpatch.datasets.mvtec_layout import read_mvtec_layout
+    from reconpatch.datasets.source import load_category
+    from reconpatch.refinement.textures import find_textures
+    from reconpatch.reporting.preview import write_preview
+    from reconpatch.settings.features import FeatureSettings
+    from reconpatch.settings.refinement import RefinementSettings
 
     if folder:
         found = read_mvtec_layout(folder, folder.parent.name, kind=None)
@@ -276,7 +281,7 @@ def report(
     reports: Reports = Path("reports"),
 ) -> None:
     """Write a suite's tables and its report from whatever runs are there."""
-    from reconpatch.reporting import write_report
+    from reconpatch.reporting.report import write_report
 
     chosen = _suite(suite, data_root, config)
     write_report(chosen, results, config, docs, reports / suite)
@@ -288,7 +293,7 @@ def show(
     reports: Reports = Path("reports"),
 ) -> None:
     """Print a suite's tables and say where its figures and its report lie."""
-    from reconpatch.reporting import print_tables
+    from reconpatch.reporting.terminal import print_tables
 
     print_tables(reports / suite)
 
@@ -304,7 +309,7 @@ def table(
     reports: Reports = Path("reports"),
 ) -> None:
     """Print one of a suite's tables, drawn or as text to paste."""
-    from reconpatch.reporting import print_table
+    from reconpatch.reporting.terminal import print_table
 
     print_table(reports / suite, name, form)
 
@@ -316,7 +321,7 @@ def compare(
     reports: Reports = Path("reports"),
 ) -> None:
     """Print what moved between two reports or folders of results, beyond the intervals or not."""
-    from reconpatch.reporting import print_comparison
+    from reconpatch.reporting.compare import print_comparison
 
     def folder(name: str) -> Path:
         return reports / name if (reports / name).is_dir() else Path(name)
@@ -325,14 +330,14 @@ def compare(
 
 
 def _suite(name: str, data_root: Path, config: Path) -> "Suite":
-    from reconpatch.suites import load_suite
+    from reconpatch.suites.suite import load_suite
 
     return load_suite(config / "suites" / f"{name}.yaml", data_root, config)
 
 
 def _batch(suite: "Suite", experiment: str, dataset: str, category: str) -> "Batch":
     """Return the one batch of these names, or say which of them the suite does not have."""
-    from reconpatch.suites import batches
+    from reconpatch.suites.runs import batches
 
     candidates = batches(suite)
     for field, name in (("experiment", experiment), ("dataset", dataset), ("category", category)):
@@ -350,7 +355,7 @@ def _batch(suite: "Suite", experiment: str, dataset: str, category: str) -> "Bat
 def _from_json(model: type[AnySettings], text: str, option: str) -> AnySettings:
     from pydantic import ValidationError
 
-    from reconpatch.settings import readable
+    from reconpatch.settings.base import readable
 
     try:
         return model.model_validate_json(text)

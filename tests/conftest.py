@@ -10,7 +10,7 @@ import pytest
 from hypothesis import settings
 from PIL import Image
 
-from reconpatch.datasets.demo import render
+from reconpatch.datasets.demo.pictures import render
 
 # How long an example takes says what else the machine does, not whether the code is right.
 settings.register_profile("patient", deadline=None)

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from reconpatch.cli import main
-from reconpatch.suites import load_suite
+from reconpatch.suites.suite import load_suite
 from tests.conftest import ROOT
 
 DEMO = load_suite(ROOT / "config" / "suites" / "demo.yaml", Path("data"), ROOT / "config")

@@ -14,7 +14,7 @@ from statistics import mean
 
 import pytest
 
-from reconpatch.datasets import published_category
+from reconpatch.datasets.published import published_category
 from reconpatch.fetching.catalogue import known_datasets
 
 PUBLISHED = Path(__file__).parents[1] / "config" / "published"

@@ -6,19 +6,17 @@ from pathlib import Path
 import pytest
 import torch
 
-from reconpatch.datasets import Source, load_category
-from reconpatch.features import extract
-from reconpatch.methods import PatchCore, ReConPatch
+from reconpatch.datasets.source import Source, load_category
+from reconpatch.features.extract import extract
+from reconpatch.methods.patchcore import PatchCore
+from reconpatch.methods.reconpatch import ReConPatch
 from reconpatch.runs.batch import measure
-from reconpatch.settings import (
-    ExtractionSettings,
-    FeatureSettings,
-    Recipe,
-    Refined,
-    RefinementSettings,
-    RepresentationSettings,
-)
-from reconpatch.suites import Batch, Run
+from reconpatch.settings.composed import Refined
+from reconpatch.settings.features import ExtractionSettings, FeatureSettings
+from reconpatch.settings.recipe import Recipe
+from reconpatch.settings.refinement import RefinementSettings
+from reconpatch.settings.representation import RepresentationSettings
+from reconpatch.suites.runs import Batch, Run
 from reconpatch.utils.files import read_json
 
 CPU = torch.device("cpu")

@@ -8,9 +8,9 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 
 from reconpatch.datasets.category import Category, Kind
-from reconpatch.datasets.demo import CATEGORIES
+from reconpatch.datasets.demo.categories import CATEGORIES
 from reconpatch.datasets.published import PublishedCategory, published_category
-from reconpatch.settings import Settings
+from reconpatch.settings.base import Settings
 from reconpatch.utils.errors import InputError
 from reconpatch.utils.fingerprint import code_fingerprint
 

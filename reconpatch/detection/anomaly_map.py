@@ -4,7 +4,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.ndimage import gaussian_filter1d
 
-from reconpatch.settings import MapSettings
+from reconpatch.settings.detection import MapSettings
 
 Maps = npt.NDArray[np.float32]
 

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from reconpatch.detection.anomaly_map import anomaly_maps
 from reconpatch.detection.scores import Scores
-from reconpatch.settings import MapSettings
+from reconpatch.settings.detection import MapSettings
 from reconpatch.utils.errors import InputError
 
 Array = npt.NDArray[np.float32]

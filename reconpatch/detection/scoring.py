@@ -7,7 +7,7 @@ from tqdm import tqdm
 
 from reconpatch.detection.memory_bank import MemoryBank
 from reconpatch.detection.scores import Scores
-from reconpatch.settings import DetectionSettings
+from reconpatch.settings.detection import DetectionSettings
 from reconpatch.utils.errors import InputError
 
 DELAY = 10

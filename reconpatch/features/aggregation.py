@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
-from reconpatch.settings import FeatureSettings
+from reconpatch.settings.features import FeatureSettings
 
 
 def patch_features(maps: list[Tensor], settings: FeatureSettings) -> Tensor:

@@ -12,11 +12,11 @@ import numpy as np
 from torch import Tensor
 from tqdm import tqdm
 
-from reconpatch.datasets import Category, Sample
+from reconpatch.datasets.category import Category, Sample
 from reconpatch.features.aggregation import patch_features
 from reconpatch.features.backbones import Backbone
 from reconpatch.features.images import image_batches, masks
-from reconpatch.settings import ExtractionSettings, FeatureSettings
+from reconpatch.settings.features import ExtractionSettings, FeatureSettings
 from reconpatch.utils.files import atomic_write
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from PIL.ImageEnhance import Brightness, Contrast
 from PIL.ImageFilter import GaussianBlur
 from scipy.ndimage import affine_transform
 
-from reconpatch.settings import AugmentationSettings
+from reconpatch.settings.features import AugmentationSettings
 
 
 @dataclass(frozen=True)

@@ -4,13 +4,13 @@ from pathlib import Path
 
 import torch
 
-from reconpatch.datasets import Category
+from reconpatch.datasets.category import Category
 from reconpatch.features.arrays import ARRAYS, write_arrays
 from reconpatch.features.backbones import build_backbone, map_indices
 from reconpatch.features.presets import timm_name
 from reconpatch.features.pretrained import find_weights
 from reconpatch.features.store import FeatureStore
-from reconpatch.settings import ExtractionSettings
+from reconpatch.settings.features import ExtractionSettings
 from reconpatch.utils.fingerprint import code_fingerprint, fingerprint
 from reconpatch.utils.provenance import Stopwatch, provenance
 from reconpatch.utils.record import is_current, write_record

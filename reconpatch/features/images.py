@@ -12,9 +12,10 @@ from torch import Tensor
 from torchvision.transforms import InterpolationMode
 from torchvision.transforms.functional import center_crop, pil_to_tensor, resize
 
-from reconpatch.datasets import Sample, open_image, open_mask
+from reconpatch.datasets.category import Sample
+from reconpatch.datasets.images import open_image, open_mask
 from reconpatch.features.augmentation import apply, apply_to_mask, draw
-from reconpatch.settings import AugmentationSettings, FeatureSettings
+from reconpatch.settings.features import AugmentationSettings, FeatureSettings
 
 T = TypeVar("T")
 

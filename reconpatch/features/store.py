@@ -7,7 +7,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from reconpatch.datasets import Category
+from reconpatch.datasets.category import Category
 from reconpatch.utils.files import read_json
 
 Split = Literal["train", "test"]

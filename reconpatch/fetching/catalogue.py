@@ -8,7 +8,7 @@ from typing import Literal
 import yaml
 from pydantic import Field, ValidationError
 
-from reconpatch.settings import Settings, readable
+from reconpatch.settings.base import Settings, readable
 from reconpatch.utils.errors import InputError
 
 

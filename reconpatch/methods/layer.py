@@ -8,7 +8,7 @@ from reconpatch.methods.memory_bank import MemoryBankMethod, MemoryBankRecipe
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-    from reconpatch.features import Patches
+    from reconpatch.features.store import Patches
 
 B = TypeVar("B", bound=MemoryBankRecipe)
 
@@ -19,13 +19,13 @@ class LayerMethod(MemoryBankMethod[B], Generic[B]):
     @cached_property
     def layer(self) -> "nn.Linear":
         """The layer f."""
-        from reconpatch.representation import load_representation_layer
+        from reconpatch.representation.file import load_representation_layer
 
         assert self.folder
         return load_representation_layer(self.folder / "representation.safetensors")
 
     def represent(self, patches: "Patches | Tensor") -> "Tensor":
         """Return ``f(p)`` of patch features."""
-        from reconpatch.detection import represent
+        from reconpatch.detection.represent import represent
 
         return represent(patches, self.layer, self.device)

@@ -10,14 +10,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Generic, Self, TypeVar
 
 from reconpatch.methods.method import Method, Needs, Sizes, TrainingSet
-from reconpatch.settings import DetectionSettings, Recipe
+from reconpatch.settings.detection import DetectionSettings
+from reconpatch.settings.recipe import Recipe
 
 if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
-    from reconpatch.detection import MemoryBank, Scores
-    from reconpatch.features import Patches
+    from reconpatch.detection.memory_bank import MemoryBank
+    from reconpatch.detection.scores import Scores
+    from reconpatch.features.store import Patches
 
 
 class MemoryBankRecipe(Recipe):
@@ -97,12 +99,12 @@ class MemoryBankMethod(Method[B], Generic[B]):
         self._keep(features, self._select(features, training))
 
     def _size(self, features: "Tensor") -> int:
-        from reconpatch.detection import coreset_size
+        from reconpatch.detection.coreset import coreset_size
 
         return coreset_size(len(features), self.recipe.detection.coreset_share)
 
     def _select(self, features: "Tensor", training: TrainingSet) -> "Tensor":
-        from reconpatch.detection import select_coreset
+        from reconpatch.detection.coreset import select_coreset
 
         description = f"{training.category} coreset"
         return select_coreset(features, self._size(features), training.seed, description)
@@ -115,7 +117,7 @@ class MemoryBankMethod(Method[B], Generic[B]):
 
     def load(self, tensors: "dict[str, Tensor]") -> None:
         """Take the bank's vectors, and which training patches they are."""
-        from reconpatch.detection import MemoryBank
+        from reconpatch.detection.memory_bank import MemoryBank
 
         self.bank = MemoryBank(tensors["vectors"].to(self.device))
         self.indices = tensors["indices"]
@@ -134,14 +136,14 @@ class MemoryBankMethod(Method[B], Generic[B]):
         return self._score_by(self.bank, patches)
 
     def _score_by(self, bank: "MemoryBank", patches: "Patches | Tensor") -> "Scores":
-        from reconpatch.detection import score
+        from reconpatch.detection.scoring import score
 
         grid = (patches.shape[1], patches.shape[2])
         return score(bank, self.represent(patches), grid, self.recipe.detection)
 
     def score_training(self, training: TrainingSet, images: int | None = None) -> "Scores":
         """Score training images by what the bank has of the others."""
-        from reconpatch.detection import score_training
+        from reconpatch.detection.scoring import score_training
 
         features = self.training_features(training)
         _, *grid, _ = training.patches.shape
@@ -165,7 +167,7 @@ class MemoryBankMethod(Method[B], Generic[B]):
 
     def score_left_out(self, patches: "Patches | Tensor", image: int) -> "Scores":
         """Score by what the bank has of the other training images."""
-        from reconpatch.detection import MemoryBank
+        from reconpatch.detection.memory_bank import MemoryBank
 
         owners = self.indices // (patches.shape[1] * patches.shape[2])
         others = (owners != image).to(self.device)

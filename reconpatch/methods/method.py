@@ -12,15 +12,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Generic, NamedTuple, Self, TypeVar
 
-from reconpatch.settings import Recipe
+from reconpatch.settings.recipe import Recipe
 from reconpatch.utils.errors import InputError
 
 if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
-    from reconpatch.detection import Scores
-    from reconpatch.features import Patches
+    from reconpatch.detection.scores import Scores
+    from reconpatch.features.store import Patches
 
 R = TypeVar("R", bound=Recipe)
 
@@ -167,7 +167,7 @@ class Method(ABC, Generic[R]):
 
     def represent(self, patches: "Patches | Tensor") -> "Tensor":
         """Return features ``(N h w, d)`` in the space that it works in: by default as they come."""
-        from reconpatch.detection import represent
+        from reconpatch.detection.represent import represent
 
         return represent(patches, None, self.device)
 

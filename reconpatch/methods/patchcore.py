@@ -13,12 +13,12 @@ code selects approximately on a random projection; scores are re-weighted as ReC
 from typing import TYPE_CHECKING, Literal
 
 from reconpatch.methods.memory_bank import MemoryBankMethod, MemoryBankRecipe
-from reconpatch.settings import PoolingSettings
+from reconpatch.settings.representation import PoolingSettings
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from reconpatch.features import Patches
+    from reconpatch.features.store import Patches
 
 
 class PatchCoreRecipe(MemoryBankRecipe):
@@ -43,7 +43,7 @@ class PatchCore(MemoryBankMethod[PatchCoreRecipe]):
 
     def represent(self, patches: "Patches | Tensor") -> "Tensor":
         """Return patch features, averaged over neighbouring channels to the dimension."""
-        from reconpatch.detection import represent
+        from reconpatch.detection.represent import represent
 
         dimension = self.recipe.representation.dimension
         return represent(patches, None, self.device, pooled_dimension=dimension)

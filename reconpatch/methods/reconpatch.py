@@ -14,7 +14,8 @@ from typing import Literal
 from reconpatch.methods.layer import LayerMethod
 from reconpatch.methods.memory_bank import MemoryBankRecipe
 from reconpatch.methods.method import Needs, Sizes
-from reconpatch.settings import RepresentationSettings, Settings
+from reconpatch.settings.base import Settings
+from reconpatch.settings.representation import RepresentationSettings
 
 
 class ReConPatchRecipe(MemoryBankRecipe):

@@ -11,7 +11,7 @@ from rich.table import Table
 from reconpatch.planning.recorded_time import Record, Remaining, read_records, remaining_work
 from reconpatch.planning.space import feature_bytes, kept_bytes, peak_memory
 from reconpatch.planning.workload import Workload, count_work
-from reconpatch.suites import Suite
+from reconpatch.suites.suite import Suite
 
 ORIGINS = {
     "inspected": "as inspected",

@@ -13,7 +13,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any, NamedTuple
 
-from reconpatch.datasets import Category
+from reconpatch.datasets.category import Category
 from reconpatch.planning.workload import Images, Workload
 from reconpatch.utils.files import read_json
 

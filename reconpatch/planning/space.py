@@ -7,7 +7,7 @@ import numpy as np
 
 from reconpatch.evaluation.evaluate import REPLICATES
 from reconpatch.planning.workload import Extraction, Images, RunWork, Workload
-from reconpatch.settings import FeatureSettings
+from reconpatch.settings.features import FeatureSettings
 
 FLOAT, DOUBLE = 4, 8
 

@@ -6,8 +6,9 @@ import timm
 import torch
 from torch import nn
 
-from reconpatch.features import map_indices, timm_name
-from reconpatch.settings import FeatureSettings
+from reconpatch.features.backbones import map_indices
+from reconpatch.features.presets import timm_name
+from reconpatch.settings.features import FeatureSettings
 
 
 @cache

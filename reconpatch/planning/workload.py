@@ -9,19 +9,18 @@ from itertools import islice
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from reconpatch.datasets import Category, Source, load_category, published_in
+from reconpatch.datasets.category import Category
 from reconpatch.datasets.images import list_images
-from reconpatch.methods import METHODS
+from reconpatch.datasets.source import Source, load_category, published_in
 from reconpatch.methods.method import Needs, Sizes
-from reconpatch.settings import (
-    Ensemble,
-    ExtractionSettings,
-    FeatureSettings,
-    Recipe,
-    Refined,
-    RefinementSettings,
-)
-from reconpatch.suites import Batch, Run, Suite, batches, panels, runs_of, timed_runs
+from reconpatch.methods.registry import METHODS
+from reconpatch.settings.composed import Ensemble, Refined
+from reconpatch.settings.features import ExtractionSettings, FeatureSettings
+from reconpatch.settings.recipe import Recipe
+from reconpatch.settings.refinement import RefinementSettings
+from reconpatch.suites.cells import panels
+from reconpatch.suites.runs import Batch, Run, batches, runs_of, timed_runs
+from reconpatch.suites.suite import Suite
 
 EXAMPLES = 8
 
@@ -322,7 +321,7 @@ def patches_of(settings: FeatureSettings) -> Patches:
     """
     import torch
 
-    from reconpatch.features import patch_features
+    from reconpatch.features.aggregation import patch_features
     from reconpatch.planning.untrained import untrained_backbone
 
     # The image's size does not change the backbone.

@@ -13,7 +13,7 @@ from scipy.ndimage import gaussian_filter, label
 
 from reconpatch.refinement.perlin import perlin_noise
 from reconpatch.refinement.textures import Textures
-from reconpatch.settings import RefinementSettings
+from reconpatch.settings.refinement import RefinementSettings
 from reconpatch.utils.errors import InputError
 
 Image = npt.NDArray[np.uint8]

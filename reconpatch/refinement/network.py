@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
-from reconpatch.settings import RefinementSettings
+from reconpatch.settings.refinement import RefinementSettings
 
 
 class ResidualBlock(nn.Module):

@@ -10,11 +10,12 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from reconpatch.detection import anomaly_maps
+from reconpatch.detection.anomaly_map import anomaly_maps
 from reconpatch.refinement.defects import simulate
 from reconpatch.refinement.foreground import foreground
 from reconpatch.refinement.textures import Textures
-from reconpatch.settings import MapSettings, RefinementSettings
+from reconpatch.settings.detection import MapSettings
+from reconpatch.settings.refinement import RefinementSettings
 from reconpatch.utils.files import atomic_write
 
 

@@ -7,9 +7,10 @@ import numpy.typing as npt
 import torch
 from tqdm import tqdm
 
-from reconpatch.features import Backbone, patch_features
+from reconpatch.features.aggregation import patch_features
+from reconpatch.features.backbones import Backbone
 from reconpatch.methods.method import Method
-from reconpatch.settings import FeatureSettings
+from reconpatch.settings.features import FeatureSettings
 
 IMAGES = 16
 """About how many images go through the backbone at a time."""

@@ -8,8 +8,7 @@ import numpy.typing as npt
 from PIL import Image
 from skimage import data
 
-from reconpatch.datasets import open_image
-from reconpatch.datasets.images import list_images
+from reconpatch.datasets.images import list_images, open_image
 from reconpatch.utils.errors import InputError
 
 PACKAGED = (data.brick, data.grass, data.gravel)

@@ -11,7 +11,7 @@ from tqdm import tqdm
 from reconpatch.refinement.losses import focal_loss, l1_loss
 from reconpatch.refinement.network import RefinementNetwork
 from reconpatch.refinement.pool import Pool
-from reconpatch.settings import RefinementSettings
+from reconpatch.settings.refinement import RefinementSettings
 from reconpatch.utils.errors import InputError
 from reconpatch.utils.files import atomic_write
 

@@ -25,8 +25,10 @@ from reconpatch.reporting.verdicts import (
     supported,
     together,
 )
-from reconpatch.settings import Settings, readable
-from reconpatch.suites import Cell, Metric, Suite, cells, title
+from reconpatch.settings.base import Settings, readable
+from reconpatch.suites.cells import Cell, cells
+from reconpatch.suites.experiments import Metric, title
+from reconpatch.suites.suite import Suite
 from reconpatch.utils.errors import InputError
 
 

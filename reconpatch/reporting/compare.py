@@ -10,9 +10,9 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
-from reconpatch.evaluation import interval
+from reconpatch.evaluation.bootstrap import interval
 from reconpatch.reporting.formats import METRICS, MISSING, read_table
-from reconpatch.suites import title
+from reconpatch.suites.experiments import title
 from reconpatch.utils.errors import InputError
 from reconpatch.utils.files import read_json
 

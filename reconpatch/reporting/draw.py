@@ -11,9 +11,11 @@ from matplotlib.figure import Figure
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from reconpatch.detection import Scores, anomaly_maps, represent
-from reconpatch.evaluation import interval
-from reconpatch.features import image_batches
+from reconpatch.detection.anomaly_map import anomaly_maps
+from reconpatch.detection.represent import represent
+from reconpatch.detection.scores import Scores
+from reconpatch.evaluation.bootstrap import interval
+from reconpatch.features.images import image_batches
 from reconpatch.reporting.drawings import (
     diagnostics,
     embedding,
@@ -31,8 +33,11 @@ from reconpatch.reporting.threshold import best_f1_threshold
 from reconpatch.runs.recipe_run import RecipeRun
 from reconpatch.runs.refined_run import RefinedRun
 from reconpatch.runs.score_files import read_scores
-from reconpatch.settings import Recipe, Refined
-from reconpatch.suites import Run, Suite, cells, panels
+from reconpatch.settings.composed import Refined
+from reconpatch.settings.recipe import Recipe
+from reconpatch.suites.cells import cells, panels
+from reconpatch.suites.runs import Run
+from reconpatch.suites.suite import Suite
 from reconpatch.utils.errors import InputError
 
 CPU = torch.device("cpu")

@@ -6,7 +6,8 @@ from typing import Any
 
 import pandas as pd
 
-from reconpatch.suites import AVERAGE, Metric
+from reconpatch.suites.cells import AVERAGE
+from reconpatch.suites.experiments import Metric
 
 MISSING = "–"
 NOT_MEASURED = "not measured: "

@@ -5,11 +5,14 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from reconpatch.datasets import Category
-from reconpatch.features import image_batches
-from reconpatch.refinement import Textures, foreground, simulate
+from reconpatch.datasets.category import Category
+from reconpatch.features.images import image_batches
+from reconpatch.refinement.defects import simulate
+from reconpatch.refinement.foreground import foreground
+from reconpatch.refinement.textures import Textures
 from reconpatch.reporting.drawings import defects
-from reconpatch.settings import FeatureSettings, RefinementSettings
+from reconpatch.settings.features import FeatureSettings
+from reconpatch.settings.refinement import RefinementSettings
 from reconpatch.utils.files import atomic_write
 
 

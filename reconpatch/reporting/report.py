@@ -8,7 +8,9 @@ from reconpatch.reporting.claims import judge_claims, load_claims
 from reconpatch.reporting.formats import NOT_MEASURED, NOT_RUN, PAIR, latex, markdown, wide
 from reconpatch.reporting.page.page import page
 from reconpatch.reporting.table import UNPUBLISHED, Results, table
-from reconpatch.suites import Suite, batches, title
+from reconpatch.suites.experiments import title
+from reconpatch.suites.runs import batches
+from reconpatch.suites.suite import Suite
 from reconpatch.utils.files import atomic_write
 
 

@@ -12,10 +12,13 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from reconpatch.evaluation import REPLICATES, interval
+from reconpatch.evaluation.bootstrap import interval
+from reconpatch.evaluation.evaluate import REPLICATES
 from reconpatch.reporting.formats import NOT_MEASURED, NOT_RUN
-from reconpatch.settings import AnyRecipe
-from reconpatch.suites import Cell, Place, Run, Suite, cells
+from reconpatch.settings.composed import AnyRecipe
+from reconpatch.suites.cells import Cell, cells
+from reconpatch.suites.runs import Run
+from reconpatch.suites.suite import Place, Suite
 from reconpatch.utils.files import read_json
 
 COLUMNS = [

@@ -12,7 +12,7 @@ from rich.text import Text
 
 from reconpatch.reporting.formats import LEGEND, read_table, wide
 from reconpatch.reporting.report import reasons
-from reconpatch.suites import parts
+from reconpatch.suites.experiments import parts
 from reconpatch.utils.errors import InputError
 
 Format = Literal["terminal", "csv", "markdown", "latex"]

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from reconpatch.representation.learned import Learned
 from reconpatch.representation.similarity import nearest_neighbours, squared_distances
-from reconpatch.settings import LinearMapSettings
+from reconpatch.settings.representation import LinearMapSettings
 from reconpatch.utils.errors import InputError
 
 ROWS = 16384

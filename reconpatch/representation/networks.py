@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from reconpatch.settings import RepresentationSettings
+from reconpatch.settings.representation import RepresentationSettings
 
 
 class RepresentationNetwork(nn.Module):

@@ -9,7 +9,7 @@ import math
 import torch
 from torch import Tensor
 
-from reconpatch.settings import RepresentationSettings
+from reconpatch.settings.representation import RepresentationSettings
 
 
 def squared_distances(z: Tensor) -> Tensor:

@@ -18,7 +18,7 @@ from reconpatch.representation.linear_maps import linear_map
 from reconpatch.representation.loss import relaxed_contrastive_loss
 from reconpatch.representation.networks import RepresentationNetwork, update_average
 from reconpatch.representation.similarity import label_spread, pseudo_labels
-from reconpatch.settings import LinearMapSettings, RepresentationSettings
+from reconpatch.settings.representation import LinearMapSettings, RepresentationSettings
 from reconpatch.utils.errors import InputError
 
 DELAY = 10

@@ -10,8 +10,8 @@ from typing import Any
 import torch
 from tqdm import tqdm
 
-from reconpatch.methods import Method
-from reconpatch.refinement import SHIPPED, Textures
+from reconpatch.methods.method import Method
+from reconpatch.refinement.textures import SHIPPED, Textures
 from reconpatch.runs.detection import detect
 from reconpatch.runs.diagnosis import diagnostics
 from reconpatch.runs.ensemble_run import EnsembleRun
@@ -19,8 +19,8 @@ from reconpatch.runs.learning import learn
 from reconpatch.runs.metrics import measure_recipe_run
 from reconpatch.runs.recipe_run import RecipeRun
 from reconpatch.runs.refined_run import RefinedRun
-from reconpatch.settings import Refined
-from reconpatch.suites import Batch
+from reconpatch.settings.composed import Refined
+from reconpatch.suites.runs import Batch
 from reconpatch.utils.files import read_json, write_json
 from reconpatch.utils.provenance import Stopwatch
 from reconpatch.utils.record import is_current, write_record

@@ -13,7 +13,7 @@ from reconpatch.utils.provenance import Stopwatch, provenance
 from reconpatch.utils.record import write_record
 
 if TYPE_CHECKING:
-    from reconpatch.detection import Scores
+    from reconpatch.detection.scores import Scores
     from reconpatch.runs.recipe_run import RecipeRun
 
 

@@ -9,8 +9,8 @@ from reconpatch.detection.ensemble import fuse
 from reconpatch.runs.evaluation import evaluate_scores
 from reconpatch.runs.metrics import write_metrics
 from reconpatch.runs.recipe_run import RecipeRun
-from reconpatch.settings import Ensemble
-from reconpatch.suites import Run
+from reconpatch.settings.composed import Ensemble
+from reconpatch.suites.runs import Run
 from reconpatch.utils.fingerprint import code_fingerprint, fingerprint
 from reconpatch.utils.provenance import Stopwatch, provenance
 from reconpatch.utils.record import is_current

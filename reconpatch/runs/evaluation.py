@@ -9,7 +9,7 @@ import numpy.typing as npt
 from reconpatch.evaluation.evaluate import evaluate
 
 if TYPE_CHECKING:
-    from reconpatch.features import FeatureStore
+    from reconpatch.features.store import FeatureStore
 
 
 def evaluate_scores(

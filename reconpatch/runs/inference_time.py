@@ -13,7 +13,7 @@ from reconpatch.features.aggregation import patch_features
 from reconpatch.features.backbones import Backbone
 
 if TYPE_CHECKING:
-    from reconpatch.methods import Method
+    from reconpatch.methods.method import Method
 
 WARM_UPS, ITERATIONS = 10, 30
 """Appendix C.2."""

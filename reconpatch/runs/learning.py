@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from safetensors.torch import save_file
 
-from reconpatch.representation import Learned
+from reconpatch.representation.learned import Learned
 from reconpatch.utils.files import atomic_write
 from reconpatch.utils.provenance import Stopwatch, provenance
 from reconpatch.utils.record import is_current, write_record

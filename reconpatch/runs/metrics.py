@@ -5,12 +5,12 @@ from typing import Any
 
 import numpy as np
 
-from reconpatch.detection import anomaly_maps
-from reconpatch.features import FeatureStore
+from reconpatch.detection.anomaly_map import anomaly_maps
+from reconpatch.features.store import FeatureStore
 from reconpatch.runs.evaluation import evaluate_scores
 from reconpatch.runs.recipe_run import RecipeRun
 from reconpatch.runs.score_files import read_scores
-from reconpatch.suites import Run
+from reconpatch.suites.runs import Run
 from reconpatch.utils.files import atomic_write, read_json
 from reconpatch.utils.provenance import Stopwatch
 from reconpatch.utils.record import is_current, write_record

@@ -30,12 +30,14 @@ from typing import Any
 import torch
 from safetensors.torch import load_file
 
-from reconpatch.detection import EnsembleMember
-from reconpatch.features import FeatureStore
-from reconpatch.methods import METHODS, Method, TrainingSet
+from reconpatch.detection.ensemble import EnsembleMember
+from reconpatch.features.store import FeatureStore
+from reconpatch.methods.method import Method, TrainingSet
+from reconpatch.methods.registry import METHODS
 from reconpatch.runs.score_files import read_scores, write_scores
-from reconpatch.settings import ExtractionSettings, Recipe
-from reconpatch.suites import Run
+from reconpatch.settings.features import ExtractionSettings
+from reconpatch.settings.recipe import Recipe
+from reconpatch.suites.runs import Run
 from reconpatch.utils.fingerprint import code_fingerprint, fingerprint
 from reconpatch.utils.provenance import Stopwatch, provenance
 from reconpatch.utils.record import is_current, write_record

@@ -18,24 +18,23 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from reconpatch.detection import EnsembleMember, Scores, fuse, modified_z_score
-from reconpatch.features import image_batches, load_backbone
-from reconpatch.refinement import (
-    SHIPPED,
-    Pool,
-    RefinementNetwork,
-    Textures,
-    read_pool,
-    refine,
-    score_simulated,
-    train_refinement,
-    write_pool,
-)
+from reconpatch.detection.ensemble import EnsembleMember, fuse, modified_z_score
+from reconpatch.detection.scores import Scores
+from reconpatch.features.images import image_batches
+from reconpatch.features.pretrained import load_backbone
+from reconpatch.refinement.network import RefinementNetwork
+from reconpatch.refinement.pool import Pool, read_pool, write_pool
+from reconpatch.refinement.refine import refine
+from reconpatch.refinement.scoring import score_simulated
+from reconpatch.refinement.textures import SHIPPED, Textures
+from reconpatch.refinement.training import train_refinement
 from reconpatch.runs.evaluation import evaluate_scores
 from reconpatch.runs.metrics import write_metrics
 from reconpatch.runs.recipe_run import RecipeRun
-from reconpatch.settings import Ensemble, ExtractionSettings, Refined, RefinementSettings
-from reconpatch.suites import Run
+from reconpatch.settings.composed import Ensemble, Refined
+from reconpatch.settings.features import ExtractionSettings
+from reconpatch.settings.refinement import RefinementSettings
+from reconpatch.suites.runs import Run
 from reconpatch.utils.files import atomic_write, read_json
 from reconpatch.utils.fingerprint import code_fingerprint, fingerprint
 from reconpatch.utils.provenance import Stopwatch, provenance

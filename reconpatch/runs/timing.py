@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from reconpatch.features import image_batches, load_backbone
+from reconpatch.features.images import image_batches
+from reconpatch.features.pretrained import load_backbone
 from reconpatch.runs.inference_time import ITERATIONS, detector, inference_times
 from reconpatch.runs.recipe_run import RecipeRun
 from reconpatch.utils.files import write_json

@@ -9,10 +9,12 @@ from rich.console import Console
 from rich.table import Table
 from tqdm import tqdm
 
-from reconpatch.features import Weights, find_weights
+from reconpatch.features.pretrained import find_weights
+from reconpatch.features.weights import Weights
 from reconpatch.fetching.catalogue import load_catalogue
 from reconpatch.fetching.download import hash_of
-from reconpatch.suites import Suite, backbones
+from reconpatch.suites.runs import backbones
+from reconpatch.suites.suite import Suite
 from reconpatch.utils.files import atomic_write
 
 MIB = 2**20

@@ -5,10 +5,11 @@ from pathlib import Path
 
 from rich.console import Console
 
-from reconpatch.features import find_weights
+from reconpatch.features.pretrained import find_weights
 from reconpatch.fetching.catalogue import load_catalogue
 from reconpatch.fetching.fetch import fetch
-from reconpatch.suites import Suite, backbones
+from reconpatch.suites.runs import backbones
+from reconpatch.suites.suite import Suite
 from reconpatch.utils.errors import InputError
 
 WEIGHTS = "weights"

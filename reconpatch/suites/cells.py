@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from reconpatch.settings import AnyRecipe
+from reconpatch.settings.composed import AnyRecipe
 from reconpatch.suites.experiments import Entry, Experiment, Metric
 from reconpatch.suites.suite import Place, Suite
 

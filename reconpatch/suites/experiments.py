@@ -14,9 +14,9 @@ from typing import Annotated, Any, Literal, Self
 import yaml
 from pydantic import AfterValidator, Field, TypeAdapter, ValidationError, model_validator
 
-from reconpatch.datasets import Kind
-from reconpatch.methods import METHODS
-from reconpatch.settings import Settings, readable
+from reconpatch.datasets.category import Kind
+from reconpatch.methods.registry import METHODS
+from reconpatch.settings.base import Settings, readable
 from reconpatch.utils.errors import InputError
 
 Metric = Literal[

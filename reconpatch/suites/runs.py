@@ -8,8 +8,10 @@ process, and a batch waits for those whose runs or representations it uses.
 import hashlib
 from dataclasses import dataclass
 
-from reconpatch.methods import METHODS
-from reconpatch.settings import AnyRecipe, ExtractionSettings, Recipe, Refined
+from reconpatch.methods.registry import METHODS
+from reconpatch.settings.composed import AnyRecipe, Refined
+from reconpatch.settings.features import ExtractionSettings
+from reconpatch.settings.recipe import Recipe
 from reconpatch.suites.cells import cells, panels
 from reconpatch.suites.suite import Suite
 from reconpatch.utils.steps import STEPS

@@ -10,20 +10,17 @@ from typing import Annotated, Literal, Self
 import yaml
 from pydantic import Field, ValidationError, field_validator, model_validator
 
-from reconpatch.datasets import Kind, Source, find_categories, kind_in
+from reconpatch.datasets.category import Kind
+from reconpatch.datasets.mvtec_layout import find_categories
+from reconpatch.datasets.source import Source, kind_in
 from reconpatch.fetching.catalogue import Dataset, check_licence, load_catalogue
 from reconpatch.fetching.inventory import is_absent
-from reconpatch.methods import METHODS
-from reconpatch.settings import (
-    AnyRecipe,
-    Ensemble,
-    FeatureSettings,
-    Recipe,
-    Refined,
-    RefinementSettings,
-    Settings,
-    readable,
-)
+from reconpatch.methods.registry import METHODS
+from reconpatch.settings.base import Settings, readable
+from reconpatch.settings.composed import AnyRecipe, Ensemble, Refined
+from reconpatch.settings.features import FeatureSettings
+from reconpatch.settings.recipe import Recipe
+from reconpatch.settings.refinement import RefinementSettings
 from reconpatch.suites.experiments import (
     Changes,
     Deviation,

@@ -1,39 +1,31 @@
 """Which modules of the package a module imports, read from their text without running any.
 
-An import counts wherever in a module it stands, save under ``if TYPE_CHECKING``. A name that a
-package's ``__init__`` only passes on leads to the module that it comes from, and not to all else
-that the ``__init__`` imports. A module that is imported by ``importlib`` is not seen; whoever wants
-it to count names it beside the others.
+An import counts wherever in a module it stands, save under ``if TYPE_CHECKING``. The rooms'
+``__init__`` files hold nothing, so that whoever imports a name says which module it comes from. A
+module that is imported by ``importlib`` is not seen; whoever wants it to count names it beside the
+others.
 """
 
 import ast
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import cache
 from importlib.util import resolve_name
 from pathlib import Path
+from typing import NamedTuple
 
 PACKAGE = Path(__file__).parents[1]
 
-Named = tuple[str, str | None]
-"""A module as an import statement writes it, and the name taken from it, if one is."""
 
-
-@dataclass(frozen=True)
-class Code:
+class Code(NamedTuple):
     """What of a module's text can change a result.
 
     Attributes:
         text: the code without docstrings, comments and formatting.
-        imports: all that its import statements name.
-        passed_on: where the names come from that it only imports, by the name that it gives them.
-        defined: the names that it gives a value itself, or imports under a condition.
+        imports: the modules, and the names taken from them, that its import statements name.
     """
 
     text: str
-    imports: frozenset[Named]
-    passed_on: dict[str, Named]
-    defined: frozenset[str]
+    imports: tuple[tuple[str, str | None], ...]
 
 
 def imported_modules(*modules: str, package: Path = PACKAGE) -> tuple[str, ...]:
@@ -50,8 +42,8 @@ def imported_modules(*modules: str, package: Path = PACKAGE) -> tuple[str, ...]:
         ModuleNotFoundError: the package has no such module.
 
     Example:
-        >>> imported_modules("reconpatch.detection.coreset")
-        ('reconpatch.detection.coreset',)
+        >>> imported_modules("reconpatch.detection.represent")
+        ('reconpatch.detection.represent',)
     """
     found: set[str] = set()
     waiting = list(modules)
@@ -77,30 +69,13 @@ def code_of(module: str, package: Path = PACKAGE) -> Code:
 
 def _imported_by(module: str, package: Path) -> Iterator[str]:
     file = _file(module, package)
-    inside = module if _is_init(file) else module.rpartition(".")[0]
+    inside = module if file and file.name == "__init__.py" else module.rpartition(".")[0]
     for named, name in code_of(module, package).imports:
-        if target := _target(resolve_name(named, inside), name, package):
-            yield target
-
-
-def _target(module: str, name: str | None, package: Path) -> str | None:
-    """The module that ``from module import name`` depends on; None where it is another package's.
-
-    Without a name it is the statement ``import module``.
-    """
-    file = _file(module, package)
-    if name and _is_init(file):
-        code = code_of(module, package)
-        if origin := code.passed_on.get(name):
-            named = resolve_name(origin[0], module)
-            # ``from . import name`` in the __init__ itself names a submodule.
-            if (named, origin[1]) != (module, name) and (
-                target := _target(named, origin[1], package)
-            ):
-                return target
-        if name not in code.defined and _file(f"{module}.{name}", package):
-            return f"{module}.{name}"
-    return module if file else None
+        source = resolve_name(named, inside)
+        for target in (f"{source}.{name}", source):
+            if _file(target, package):
+                yield target
+                break
 
 
 def _file(module: str, package: Path) -> Path | None:
@@ -112,51 +87,18 @@ def _file(module: str, package: Path) -> Path | None:
     return next((file for file in candidates if file.is_file()), None)
 
 
-def _is_init(file: Path | None) -> bool:
-    return file is not None and file.name == "__init__.py"
-
-
 @cache
 def _read(text: str) -> Code:
     tree = _Essence().visit(ast.parse(text))
-    nodes = list(ast.walk(tree))
-    passing_on = [node for node in tree.body if isinstance(node, ast.ImportFrom)]
-    passed_on = {
-        alias.asname or alias.name: (_module(statement), alias.name)
-        for statement in passing_on
-        for alias in statement.names
-        if alias.name != "*"
-    }
-    defined = {name for node in nodes if node not in passing_on for name in _bound(node)}
-    return Code(
-        ast.unparse(tree),
-        frozenset(named for node in nodes for named in _named(node)),
-        {name: origin for name, origin in passed_on.items() if name not in defined},
-        frozenset(defined),
-    )
+    return Code(ast.unparse(tree), tuple(named for n in ast.walk(tree) for named in _named(n)))
 
 
-def _named(node: ast.AST) -> Iterator[Named]:
+def _named(node: ast.AST) -> Iterator[tuple[str, str | None]]:
     if isinstance(node, ast.Import):
-        for alias in node.names:
-            yield alias.name, None
+        yield from ((alias.name, None) for alias in node.names)
     elif isinstance(node, ast.ImportFrom):
-        for alias in node.names:
-            yield _module(node), alias.name
-
-
-def _module(statement: ast.ImportFrom) -> str:
-    return "." * statement.level + (statement.module or "")
-
-
-def _bound(node: ast.AST) -> Iterator[str]:
-    """Yield the names that get a value here."""
-    if isinstance(node, ast.Import | ast.ImportFrom):
-        yield from (alias.asname or alias.name for alias in node.names)
-    elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-        yield node.name
-    elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
-        yield node.id
+        module = "." * node.level + (node.module or "")
+        yield from ((module, alias.name) for alias in node.names)
 
 
 class _Essence(ast.NodeTransformer):

@@ -11,9 +11,10 @@ from benchmarks.peers import (
     plain_greedy,
 )
 from benchmarks.training import TOLERANCE, largest_difference
-from reconpatch.detection import greedy_coreset
-from reconpatch.representation import pseudo_labels, relaxed_contrastive_loss
-from reconpatch.settings import RepresentationSettings
+from reconpatch.detection.coreset import greedy_coreset
+from reconpatch.representation.loss import relaxed_contrastive_loss
+from reconpatch.representation.similarity import pseudo_labels
+from reconpatch.settings.representation import RepresentationSettings
 
 
 @pytest.mark.parametrize("offset", [0.0, 30.0])

@@ -5,8 +5,10 @@ import pytest
 import scipy.ndimage
 from PIL import Image
 
-from reconpatch.datasets import Source, load_category, published_in, write_demo
-from reconpatch.datasets.demo import CATEGORIES, render
+from reconpatch.datasets.demo.categories import CATEGORIES
+from reconpatch.datasets.demo.pictures import render
+from reconpatch.datasets.demo.writer import write_demo
+from reconpatch.datasets.source import Source, load_category, published_in
 from reconpatch.utils.errors import InputError
 
 SEED = 3

@@ -1,7 +1,8 @@
 import pytest
 
-from reconpatch.datasets import Sample, open_image, read_elpv
-from reconpatch.datasets.elpv import CellType
+from reconpatch.datasets.category import Sample
+from reconpatch.datasets.elpv import CellType, read_elpv
+from reconpatch.datasets.images import open_image
 from reconpatch.utils.errors import InputError
 
 pytest.importorskip("elpv_dataset", reason="elpv-dataset is not installed")

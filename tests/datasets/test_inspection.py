@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from reconpatch.datasets import Category, open_image, open_mask, read_mvtec_layout
+from reconpatch.datasets.category import Category
+from reconpatch.datasets.images import open_image, open_mask
+from reconpatch.datasets.mvtec_layout import read_mvtec_layout
 from reconpatch.utils.errors import InputError
 
 

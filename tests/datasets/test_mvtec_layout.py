@@ -5,12 +5,9 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from reconpatch.datasets import (
-    Category,
-    find_categories,
-    published_category,
-    read_mvtec_layout,
-)
+from reconpatch.datasets.category import Category
+from reconpatch.datasets.mvtec_layout import find_categories, read_mvtec_layout
+from reconpatch.datasets.published import published_category
 from reconpatch.utils.errors import InputError
 
 

@@ -2,7 +2,8 @@
 
 import pytest
 
-from reconpatch.datasets import Source, kind_in, published_category
+from reconpatch.datasets.published import published_category
+from reconpatch.datasets.source import Source, kind_in
 from reconpatch.fetching.catalogue import known_datasets
 
 # Bergmann et al., CVPR 2019, Table 1: kind, training images, normal and defective test images.

@@ -6,8 +6,7 @@ from typing import get_args
 import pytest
 from pydantic import ValidationError
 
-from reconpatch.datasets import Source, load_category
-from reconpatch.datasets.source import READERS, reader_code
+from reconpatch.datasets.source import READERS, Source, load_category, reader_code
 from reconpatch.utils.errors import InputError
 
 

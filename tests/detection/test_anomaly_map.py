@@ -4,8 +4,8 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from scipy.ndimage import gaussian_filter
 
-from reconpatch.detection import anomaly_maps
-from reconpatch.settings import MapSettings
+from reconpatch.detection.anomaly_map import anomaly_maps
+from reconpatch.settings.detection import MapSettings
 
 
 @pytest.mark.parametrize("upsampling", ["bilinear", "nearest"])

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
 from benchmarks.measure import PROCESS
-from reconpatch.detection import coreset, coreset_size, greedy_coreset
-from reconpatch.detection.coreset import BLAS, coreset_memory
+from reconpatch.detection import coreset
+from reconpatch.detection.coreset import BLAS, coreset_memory, coreset_size, greedy_coreset
 from tests import naive
 
 ROOT = Path(__file__).parents[2]
@@ -20,7 +20,7 @@ PEAK = """
 import sys
 import torch
 from benchmarks.measure import PeakMemory
-from reconpatch.detection import greedy_coreset
+from reconpatch.detection.coreset import greedy_coreset
 from reconpatch.utils.devices import set_up_torch
 
 set_up_torch("cpu", 2)

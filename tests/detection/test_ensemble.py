@@ -3,8 +3,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reconpatch.detection import EnsembleMember, Scores, anomaly_maps, fuse, modified_z_score
-from reconpatch.settings import MapSettings
+from reconpatch.detection.anomaly_map import anomaly_maps
+from reconpatch.detection.ensemble import EnsembleMember, fuse, modified_z_score
+from reconpatch.detection.scores import Scores
+from reconpatch.settings.detection import MapSettings
 from reconpatch.utils.errors import InputError
 from tests import naive
 

@@ -6,7 +6,8 @@ import torch
 from torch import Tensor
 from torch._subclasses import FakeTensorMode
 
-from reconpatch.detection import MemoryBank, memory_bank
+from reconpatch.detection import memory_bank
+from reconpatch.detection.memory_bank import MemoryBank
 from tests import naive
 
 

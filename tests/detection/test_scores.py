@@ -9,16 +9,12 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 from torch import nn
 
-from reconpatch.detection import (
-    MemoryBank,
-    anomaly_maps,
-    greedy_coreset,
-    represent,
-    score,
-    score_training,
-    select_coreset,
-)
-from reconpatch.settings import DetectionSettings, MapSettings
+from reconpatch.detection.anomaly_map import anomaly_maps
+from reconpatch.detection.coreset import greedy_coreset, select_coreset
+from reconpatch.detection.memory_bank import MemoryBank
+from reconpatch.detection.represent import represent
+from reconpatch.detection.scoring import score, score_training
+from reconpatch.settings.detection import DetectionSettings, MapSettings
 from reconpatch.utils.errors import InputError
 from tests import naive
 

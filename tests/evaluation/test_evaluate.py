@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
-from reconpatch.detection import anomaly_maps
-from reconpatch.evaluation import evaluate
-from reconpatch.settings import MapSettings
+from reconpatch.detection.anomaly_map import anomaly_maps
+from reconpatch.evaluation.evaluate import evaluate
+from reconpatch.settings.detection import MapSettings
 
 IMAGE_SCORES = np.array([1.0, 2.0, 4.0, 3.0], dtype=np.float32)
 ANOMALOUS = np.array([False, False, True, True])

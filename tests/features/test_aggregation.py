@@ -2,8 +2,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from reconpatch.features import concatenate, patch_features, pool_as_patchcore
-from reconpatch.settings import FeatureSettings
+from reconpatch.features.aggregation import concatenate, patch_features, pool_as_patchcore
+from reconpatch.settings.features import FeatureSettings
 from tests import naive
 
 

@@ -14,10 +14,10 @@ from PIL import Image, ImageDraw
 from pydantic import ValidationError
 from scipy.ndimage import binary_dilation, binary_erosion, gaussian_filter
 
-from reconpatch.datasets import Sample
+from reconpatch.datasets.category import Sample
 from reconpatch.features.augmentation import Augmentation, apply, apply_to_mask, draw
 from reconpatch.features.images import image_batches, masks
-from reconpatch.settings import AugmentationSettings, FeatureSettings
+from reconpatch.settings.features import AugmentationSettings, FeatureSettings
 
 SMALL = FeatureSettings(resize=32, crop=24)
 NOTHING = AugmentationSettings(rotation=0, translation=0, brightness=0, contrast=0, blur_sigma=0)

@@ -10,9 +10,12 @@ from PIL import Image
 from safetensors.torch import save_file
 from torch import Tensor
 
-from reconpatch.datasets import Category, Sample
-from reconpatch.features import FeatureStore, extract, load_backbone, patch_features
-from reconpatch.settings import AugmentationSettings, ExtractionSettings, FeatureSettings
+from reconpatch.datasets.category import Category, Sample
+from reconpatch.features.aggregation import patch_features
+from reconpatch.features.extract import extract
+from reconpatch.features.pretrained import load_backbone
+from reconpatch.features.store import FeatureStore
+from reconpatch.settings.features import AugmentationSettings, ExtractionSettings, FeatureSettings
 from reconpatch.utils.errors import InputError
 
 SETTINGS = FeatureSettings(backbone="test_resnet", resize=80, crop=64)

@@ -5,9 +5,9 @@ import pytest
 import torch
 from PIL import Image
 
-from reconpatch.datasets import Sample
+from reconpatch.datasets.category import Sample
 from reconpatch.features.images import image_batches, masks
-from reconpatch.settings import FeatureSettings
+from reconpatch.settings.features import FeatureSettings
 from reconpatch.utils.errors import InputError
 
 SMALL = FeatureSettings(resize=16, crop=8)

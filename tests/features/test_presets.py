@@ -4,7 +4,8 @@ from pathlib import Path
 import pytest
 import timm
 
-from reconpatch.features import find_weights, presets, timm_name, weights_here
+from reconpatch.features.presets import presets, timm_name
+from reconpatch.features.pretrained import find_weights, weights_here
 from reconpatch.utils.errors import InputError
 
 

@@ -8,7 +8,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from reconpatch.features import find_weights, load_backbone
+from reconpatch.features.pretrained import find_weights, load_backbone
 from reconpatch.utils.errors import InputError
 
 # Timm's own model for tests: random weights will do, and it is quick to build.

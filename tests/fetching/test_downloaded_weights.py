@@ -9,8 +9,9 @@ import pytest
 import timm
 import torch
 
-from reconpatch.features import find_weights, load_backbone, presets, pretrained
-from reconpatch.features.presets import Preset
+from reconpatch.features import pretrained
+from reconpatch.features.presets import Preset, presets
+from reconpatch.features.pretrained import find_weights, load_backbone
 from reconpatch.utils.errors import InputError
 from tests.fetching.conftest import Mirror, refuse, serve
 

@@ -13,7 +13,7 @@ import pytest
 import yaml
 from PIL import Image
 
-from reconpatch.datasets import read_mvtec_layout
+from reconpatch.datasets.mvtec_layout import read_mvtec_layout
 from reconpatch.fetching.catalogue import Dataset, known_datasets, load_catalogue
 from reconpatch.fetching.fetch import fetch
 from reconpatch.utils.errors import InputError

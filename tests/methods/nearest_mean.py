@@ -3,13 +3,14 @@
 from typing import TYPE_CHECKING, Literal
 
 from reconpatch.methods.method import Method, TrainingSet
-from reconpatch.settings import Recipe, Settings
+from reconpatch.settings.base import Settings
+from reconpatch.settings.recipe import Recipe
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from reconpatch.detection import Scores
-    from reconpatch.features import Patches
+    from reconpatch.detection.scores import Scores
+    from reconpatch.features.store import Patches
 
 
 class MeanSettings(Settings):
@@ -28,7 +29,7 @@ class NearestMean(Method[NearestMeanRecipe]):
         self.load({"mean": self.represent(training.patches).mean(dim=0)})
 
     def score(self, patches: "Patches | Tensor") -> "Scores":
-        from reconpatch.detection import Scores
+        from reconpatch.detection.scores import Scores
 
         distances = (self.represent(patches) - self.mean).norm(dim=1).view(patches.shape[:3])
         return Scores.of(distances.square() if self.recipe.mean.squared else distances)

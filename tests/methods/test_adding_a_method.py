@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from reconpatch.features import FeatureStore
+from reconpatch.features.store import FeatureStore
 from tests.conftest import ROOT, TINY_CONFIG
 
 TOY = Path(__file__).with_name("nearest_mean.py")
@@ -56,7 +56,7 @@ def test_a_file_of_forty_lines_runs_from_images_to_the_report(
     package = tmp_path / "package" / "reconpatch"
     shutil.copytree(ROOT / "reconpatch", package)
     shutil.copy(TOY, package / "methods")
-    registry = package / "methods" / "__init__.py"
+    registry = package / "methods" / "registry.py"
     text = registry.read_text()
     new = "from reconpatch.methods.nearest_mean import NearestMean\n"
     text = text.replace(

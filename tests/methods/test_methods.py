@@ -9,9 +9,12 @@ import pytest
 import torch
 from safetensors.torch import load, save, save_file
 
-from reconpatch.detection import Scores
-from reconpatch.methods import METHODS, Method, PatchCore, TrainingSet
-from reconpatch.settings import DetectionSettings, Recipe
+from reconpatch.detection.scores import Scores
+from reconpatch.methods.method import Method, TrainingSet
+from reconpatch.methods.patchcore import PatchCore
+from reconpatch.methods.registry import METHODS
+from reconpatch.settings.detection import DetectionSettings
+from reconpatch.settings.recipe import Recipe
 from reconpatch.utils.errors import InputError
 
 CPU = torch.device("cpu")

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from reconpatch.planning.workload import Workload, count_work
-from reconpatch.suites import load_suite
+from reconpatch.suites.suite import load_suite
 
 EXPERIMENTS = """
 tables:

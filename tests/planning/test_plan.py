@@ -10,16 +10,18 @@ import pytest
 import torch
 from PIL import Image
 
-from reconpatch.datasets import Source, load_category
-from reconpatch.datasets.demo import render
+from reconpatch.datasets.demo.pictures import render
+from reconpatch.datasets.source import Source, load_category
 from reconpatch.detection.coreset import coreset_memory
-from reconpatch.features import extract
+from reconpatch.features.extract import extract
 from reconpatch.methods.method import Sizes
 from reconpatch.planning.space import feature_bytes, kept_bytes, peak_memory
 from reconpatch.planning.workload import RunWork, Workload, count_images, count_work
 from reconpatch.runs.batch import measure as measure_batch
-from reconpatch.settings import DetectionSettings, PoolingSettings, Settings
-from reconpatch.suites import load_suite
+from reconpatch.settings.base import Settings
+from reconpatch.settings.detection import DetectionSettings
+from reconpatch.settings.representation import PoolingSettings
+from reconpatch.suites.suite import load_suite
 from reconpatch.utils.errors import InputError
 from tests.planning.conftest import MADE_UP, counted
 from tests.test_workflow import planned_jobs, snakemake

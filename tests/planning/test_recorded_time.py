@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from reconpatch.datasets import GOOD, Category, Sample
+from reconpatch.datasets.category import GOOD, Category, Sample
 from reconpatch.methods.reconpatch import ReConPatchRecipe
 from reconpatch.planning.plan import print_plan
 from reconpatch.planning.recorded_time import read_records, remaining_work

@@ -8,11 +8,12 @@ from hypothesis import strategies as st
 from PIL import Image
 from scipy.ndimage import binary_erosion
 
-from reconpatch.datasets.demo import render
-from reconpatch.refinement import SHIPPED, find_textures, foreground, simulate
-from reconpatch.refinement.defects import permuted
+from reconpatch.datasets.demo.pictures import render
+from reconpatch.refinement.defects import permuted, simulate
+from reconpatch.refinement.foreground import foreground
 from reconpatch.refinement.perlin import perlin_noise
-from reconpatch.settings import RefinementSettings
+from reconpatch.refinement.textures import SHIPPED, find_textures
+from reconpatch.settings.refinement import RefinementSettings
 from reconpatch.utils.errors import InputError
 
 kinds = st.sampled_from(["structure", "texture"])

@@ -8,9 +8,13 @@ import numpy as np
 import pytest
 import torch
 
-from reconpatch.evaluation import auroc
-from reconpatch.refinement import Pool, RefinementNetwork, refine, train_refinement
-from reconpatch.settings import MapSettings, RefinementSettings
+from reconpatch.evaluation.auroc import auroc
+from reconpatch.refinement.network import RefinementNetwork
+from reconpatch.refinement.pool import Pool
+from reconpatch.refinement.refine import refine
+from reconpatch.refinement.training import train_refinement
+from reconpatch.settings.detection import MapSettings
+from reconpatch.settings.refinement import RefinementSettings
 from reconpatch.utils.errors import InputError
 
 CPU = torch.device("cpu")

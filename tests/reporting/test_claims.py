@@ -7,11 +7,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from reconpatch.reporting import Results
 from reconpatch.reporting.claims import Claim, Judged, judge_claims, load_claims
 from reconpatch.reporting.page.claim_view import claim_views
-from reconpatch.reporting.table import runs_behind
-from reconpatch.suites import Run, Suite, cells, load_suite
+from reconpatch.reporting.table import Results, runs_behind
+from reconpatch.suites.cells import cells
+from reconpatch.suites.runs import Run
+from reconpatch.suites.suite import Suite, load_suite
 from reconpatch.utils.errors import InputError
 from reconpatch.utils.files import write_json
 

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from reconpatch.reporting import compare, print_comparison
+from reconpatch.reporting.compare import compare, print_comparison
 from reconpatch.reporting.table import COLUMNS
 from reconpatch.utils.errors import InputError
 from reconpatch.utils.files import write_json

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 from PIL import Image
 
-from reconpatch.refinement import Simulated
+from reconpatch.refinement.defects import Simulated
 from reconpatch.reporting.drawings import (
     defects,
     diagnostics,

@@ -8,8 +8,9 @@ import pandas as pd
 import pytest
 from markdown_it import MarkdownIt
 
-from reconpatch.reporting import latex, markdown, print_table, wide
+from reconpatch.reporting.formats import latex, markdown, wide
 from reconpatch.reporting.table import COLUMNS
+from reconpatch.reporting.terminal import print_table
 from reconpatch.utils.errors import InputError
 
 LATEX = shutil.which("pdflatex")

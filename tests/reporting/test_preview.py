@@ -8,7 +8,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from reconpatch.cli import app
-from reconpatch.datasets.demo import render
+from reconpatch.datasets.demo.pictures import render
 from reconpatch.utils.errors import InputError
 
 CONFIG = Path(__file__).parents[2] / "config"

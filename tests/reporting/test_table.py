@@ -7,10 +7,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from reconpatch.reporting import Results, latex, markdown, table, wide
-from reconpatch.reporting.formats import read_table
+from reconpatch.reporting.formats import latex, markdown, read_table, wide
 from reconpatch.reporting.page.table_view import table_view
-from reconpatch.suites import Experiments, Run, Suite, runs_of, timed_runs
+from reconpatch.reporting.table import Results, table
+from reconpatch.suites.experiments import Experiments
+from reconpatch.suites.runs import Run, runs_of, timed_runs
+from reconpatch.suites.suite import Suite
 from reconpatch.utils.files import write_json
 
 PUBLISHED = pd.DataFrame(

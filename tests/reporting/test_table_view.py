@@ -11,7 +11,8 @@ from reconpatch.reporting.page.ambiguities import document, swings
 from reconpatch.reporting.page.provenance_summary import steps
 from reconpatch.reporting.page.table_view import CellView, signed, table_view
 from reconpatch.reporting.table import COLUMNS
-from reconpatch.suites import Run, load_suite
+from reconpatch.suites.runs import Run
+from reconpatch.suites.suite import load_suite
 
 CONFIG = Path(__file__).parents[2] / "config"
 

@@ -3,9 +3,9 @@ from pathlib import Path
 
 import pytest
 
-from reconpatch.reporting import write_report
 from reconpatch.reporting.claims import load_claims
-from reconpatch.suites import load_suite
+from reconpatch.reporting.report import write_report
+from reconpatch.suites.suite import load_suite
 
 ROOT = Path(__file__).parents[2]
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from reconpatch.representation import linear_map
-from reconpatch.settings import LinearMapSettings
+from reconpatch.representation.linear_maps import linear_map
+from reconpatch.settings.representation import LinearMapSettings
 from reconpatch.utils.errors import InputError
 
 

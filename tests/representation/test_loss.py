@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from reconpatch.representation import relaxed_contrastive_loss
+from reconpatch.representation.loss import relaxed_contrastive_loss
 from tests import naive
 
 

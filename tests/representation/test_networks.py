@@ -5,12 +5,9 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from reconpatch.representation import (
-    RepresentationNetwork,
-    load_representation_layer,
-    update_average,
-)
-from reconpatch.settings import RepresentationSettings
+from reconpatch.representation.file import load_representation_layer
+from reconpatch.representation.networks import RepresentationNetwork, update_average
+from reconpatch.settings.representation import RepresentationSettings
 from reconpatch.utils.errors import InputError
 from tests import naive
 

@@ -8,18 +8,18 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 from torch import Tensor
 
-from reconpatch.representation import pseudo_labels
 from reconpatch.representation.similarity import (
     add_symmetric,
     label_spread,
     nearest_neighbours,
     pairwise_similarity,
+    pseudo_labels,
     query_expansion,
     reciprocal_neighbours,
     shared_neighbours,
     squared_distances,
 )
-from reconpatch.settings import RepresentationSettings
+from reconpatch.settings.representation import RepresentationSettings
 from tests import naive
 
 

@@ -8,9 +8,10 @@ import pytest
 import torch
 from timm.optim import AdamP
 
-from reconpatch.representation import RepresentationNetwork, linear_map, train
-from reconpatch.representation.training import epoch_order
-from reconpatch.settings import LinearMapSettings, RepresentationSettings
+from reconpatch.representation.linear_maps import linear_map
+from reconpatch.representation.networks import RepresentationNetwork
+from reconpatch.representation.training import epoch_order, train
+from reconpatch.settings.representation import LinearMapSettings, RepresentationSettings
 from reconpatch.utils.errors import InputError
 from tests import naive
 

@@ -8,16 +8,12 @@ from pydantic import ValidationError
 
 from reconpatch.methods.patchcore import PatchCoreRecipe
 from reconpatch.methods.reconpatch import ReConPatchRecipe
-from reconpatch.settings import (
-    AugmentationSettings,
-    Ensemble,
-    FeatureSettings,
-    Recipe,
-    Refined,
-    RefinementSettings,
-    RepresentationSettings,
-    readable,
-)
+from reconpatch.settings.base import readable
+from reconpatch.settings.composed import Ensemble, Refined
+from reconpatch.settings.features import AugmentationSettings, FeatureSettings
+from reconpatch.settings.recipe import Recipe
+from reconpatch.settings.refinement import RefinementSettings
+from reconpatch.settings.representation import RepresentationSettings
 
 AMBIGUITIES = Path(__file__).parents[2] / "docs" / "ambiguities.md"
 

@@ -12,8 +12,8 @@ from safetensors.torch import save_file
 from typer.testing import CliRunner
 
 from reconpatch.cli import app
-from reconpatch.features import find_weights
-from reconpatch.suites import load_suite
+from reconpatch.features.pretrained import find_weights
+from reconpatch.suites.suite import load_suite
 from tests.fetching.conftest import Mirror, refuse, serve
 from tests.fetching.test_archive import below
 from tests.fetching.test_fetch import ARCHIVE, CATEGORIES, PLACED, write_catalogue

@@ -6,19 +6,12 @@ import pandas as pd
 import pytest
 
 from reconpatch.methods.reconpatch import ReConPatchRecipe
-from reconpatch.settings import Ensemble, Recipe, Refined
-from reconpatch.suites import (
-    Cell,
-    Suite,
-    batches,
-    cells,
-    changed,
-    load_experiments,
-    load_suite,
-    panels,
-    runs_of,
-    timed_runs,
-)
+from reconpatch.settings.composed import Ensemble, Refined
+from reconpatch.settings.recipe import Recipe
+from reconpatch.suites.cells import Cell, cells, panels
+from reconpatch.suites.experiments import changed, load_experiments
+from reconpatch.suites.runs import batches, runs_of, timed_runs
+from reconpatch.suites.suite import Suite, load_suite
 from reconpatch.utils.errors import InputError
 
 CONFIG = Path(__file__).parents[2] / "config"

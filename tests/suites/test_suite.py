@@ -4,8 +4,10 @@ import pytest
 
 from reconpatch.methods.patchcore import PatchCoreRecipe
 from reconpatch.methods.reconpatch import ReConPatchRecipe
-from reconpatch.settings import DetectionSettings
-from reconpatch.suites import Suite, cells, load_suite, runs_of
+from reconpatch.settings.detection import DetectionSettings
+from reconpatch.suites.cells import cells
+from reconpatch.suites.runs import runs_of
+from reconpatch.suites.suite import Suite, load_suite
 from reconpatch.utils.errors import InputError
 
 CONFIG = Path(__file__).parents[2] / "config"

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from reconpatch.datasets.source import READERS
-from reconpatch.methods import METHODS
+from reconpatch.methods.registry import METHODS
 from reconpatch.utils.fingerprint import code_fingerprint, fingerprint
 from reconpatch.utils.import_graph import PACKAGE
 from reconpatch.utils.steps import DEVICES, STEPS
@@ -107,7 +107,7 @@ EDITS: list[tuple[str, Edit, str]] = [
     ("datasets/inspection.py", code, INSPECTIONS),
     ("datasets/images.py", code, f"{INSPECTIONS}, extract, train refinement"),
     ("datasets/source.py", code, ""),
-    ("datasets/mvtec_ad.py", code, ""),
+    ("datasets/published.py", code, ""),
     ("datasets/demo/weave.py", code, "demo"),
     ("datasets/demo/writer.py", code, "demo"),
     ("features/backbones.csv", line, ""),
@@ -131,7 +131,7 @@ EDITS: list[tuple[str, Edit, str]] = [
     ("methods/patchcore.py", code, "detect PatchCore"),
     ("methods/reconpatch.py", code, "detect ReConPatch"),
     ("methods/memory_bank.py", code, DETECT),
-    ("methods/__init__.py", code, ""),
+    ("methods/registry.py", code, ""),
     ("evaluation/auroc.py", code, MEASURE),
     ("evaluation/diagnostics.py", code, "diagnose"),
     ("refinement/training.py", code, "train refinement"),

@@ -9,15 +9,10 @@ from snakemake.exceptions import WorkflowError
 from reconpatch.datasets.source import kind_in, reader_code
 from reconpatch.fetching.catalogue import load_catalogue
 from reconpatch.fetching.fetch import STAMP
-from reconpatch.suites import (
-    batches,
-    load_suite,
-    panels,
-    runs_of,
-    summary,
-    timed_runs,
-    title,
-)
+from reconpatch.suites.runs import batches, runs_of, summary, timed_runs
+from reconpatch.suites.suite import load_suite
+from reconpatch.suites.cells import panels
+from reconpatch.suites.experiments import title
 from reconpatch.utils.errors import InputError
 from reconpatch.utils.fingerprint import code_fingerprint, fingerprint
 from reconpatch.utils.gpu import has_gpu

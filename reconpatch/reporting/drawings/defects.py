@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from matplotlib.figure import Figure
 
-from reconpatch.refinement import Simulated
+from reconpatch.refinement.defects import Simulated
 from reconpatch.reporting.drawings.style import PAGE, theme
 
 

@@ -7,7 +7,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from reconpatch.evaluation import discriminability_index
+from reconpatch.evaluation.discriminability import discriminability_index
 from reconpatch.reporting.drawings.style import BLUE, COLUMN, ORANGE, theme
 
 BINS = 25

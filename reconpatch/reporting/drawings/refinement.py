@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from matplotlib.figure import Figure
 
-from reconpatch.evaluation import roc_curve
+from reconpatch.evaluation.auroc import roc_curve
 from reconpatch.reporting.drawings.maps import COLOURS
 from reconpatch.reporting.drawings.style import BLUE, ORANGE, PAGE, theme
 

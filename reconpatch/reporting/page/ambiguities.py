@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 from markdown_it import MarkdownIt
 
-from reconpatch.suites import Suite
+from reconpatch.suites.suite import Suite
 
 CONTRADICTIONS = "Where the paper contradicts itself"
 

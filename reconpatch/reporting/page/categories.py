@@ -12,17 +12,19 @@ import torch
 from PIL import Image
 from scipy.ndimage import binary_erosion
 
-from reconpatch.datasets import Category
-from reconpatch.detection import Scores, anomaly_maps
-from reconpatch.evaluation import roc_curve
-from reconpatch.features import image_batches
+from reconpatch.datasets.category import Category
+from reconpatch.detection.anomaly_map import anomaly_maps
+from reconpatch.detection.scores import Scores
+from reconpatch.evaluation.auroc import roc_curve
+from reconpatch.features.images import image_batches
 from reconpatch.reporting.drawings.maps import COLOURS
 from reconpatch.reporting.table import Results
 from reconpatch.reporting.threshold import best_f1_threshold
 from reconpatch.runs.recipe_run import RecipeRun
 from reconpatch.runs.score_files import read_scores
-from reconpatch.settings import Recipe
-from reconpatch.suites import Place, Run, Suite
+from reconpatch.settings.recipe import Recipe
+from reconpatch.suites.runs import Run
+from reconpatch.suites.suite import Place, Suite
 from reconpatch.utils.errors import InputError
 
 CPU = torch.device("cpu")

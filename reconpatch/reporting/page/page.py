@@ -20,7 +20,10 @@ from reconpatch.reporting.page.claim_view import ClaimView, claim_views
 from reconpatch.reporting.page.provenance_summary import by_recipe, provenance_summary, steps
 from reconpatch.reporting.page.recipe_view import recipe_view
 from reconpatch.reporting.page.table_view import CellView, anchor, table_view
-from reconpatch.suites import AVERAGE, Run, Suite, title
+from reconpatch.suites.cells import AVERAGE
+from reconpatch.suites.experiments import title
+from reconpatch.suites.runs import Run
+from reconpatch.suites.suite import Suite
 
 WIDTH, INCH = 1500, 130
 """Pixels that a figure has at most, and those of the page that an inch of it takes."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
-from reconpatch.suites import Run
+from reconpatch.suites.runs import Run
 
 Record = dict[str, Any]
 

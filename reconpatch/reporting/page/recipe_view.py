@@ -7,8 +7,9 @@ from typing import Any
 from reconpatch.reporting.formats import MISSING
 from reconpatch.reporting.page.provenance_summary import MeasuredRecipe, Record
 from reconpatch.reporting.page.table_view import anchor
-from reconpatch.settings import Ensemble, Refined
-from reconpatch.suites import Run, Suite
+from reconpatch.settings.composed import Ensemble, Refined
+from reconpatch.suites.runs import Run
+from reconpatch.suites.suite import Suite
 
 
 def recipe_view(suite: Suite, recipe: MeasuredRecipe) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from urllib.parse import quote
 import pandas as pd
 
 from reconpatch.reporting.formats import METRICS, NOT_RUN, PAIR_NAMES, row_name
-from reconpatch.suites import AVERAGE, KINDS
+from reconpatch.suites.cells import AVERAGE, KINDS
 
 MEANS = {*KINDS.values(), AVERAGE, "Mean rank"}
 

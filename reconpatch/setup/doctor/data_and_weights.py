@@ -6,12 +6,15 @@ from pathlib import Path
 from huggingface_hub import try_to_load_from_cache
 from timm import get_pretrained_cfg
 
-from reconpatch.datasets import Source, find_categories
-from reconpatch.features import timm_name, weights_here
+from reconpatch.datasets.mvtec_layout import find_categories
+from reconpatch.datasets.source import Source
+from reconpatch.features.presets import timm_name
+from reconpatch.features.pretrained import weights_here
 from reconpatch.fetching.catalogue import Dataset
 from reconpatch.fetching.inventory import find_problems, is_absent
 from reconpatch.setup.doctor.checks import Check, State
-from reconpatch.suites import Suite, SuiteDataset, backbones
+from reconpatch.suites.runs import backbones
+from reconpatch.suites.suite import Suite, SuiteDataset
 from reconpatch.utils.errors import InputError
 
 PUT = "Put the category folders there, or set data_root to the folder that holds them."
