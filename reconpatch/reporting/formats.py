@@ -114,3 +114,15 @@ def latex(table: pd.DataFrame, caption: str, label: str) -> str:
 
 def _escaped(text: str) -> str:
     return text.replace("%", r"\%").replace("&", r"\&").replace("_", r"\_")
+
+
+def reasons(tidy: pd.DataFrame) -> list[str]:
+    """Return why figures of ours are missing, each said once."""
+    ours = tidy.loc[tidy["reason"] != NOT_RUN, "reason"].dropna()
+    found = dict.fromkeys(reason for said in ours for reason in said.split("; "))
+    missing = [reason for reason in found if reason.startswith(NOT_MEASURED)]
+    return [
+        *(reason for reason in found if reason not in missing),
+        *missing[:1],
+        *([f"and so are {len(missing) - 1} other runs"] if len(missing) > 1 else []),
+    ]

@@ -5,7 +5,7 @@ from pathlib import Path
 import pandas as pd
 
 from reconpatch.reporting.claims import judge_claims, load_claims
-from reconpatch.reporting.formats import NOT_MEASURED, NOT_RUN, PAIR, latex, markdown, wide
+from reconpatch.reporting.formats import PAIR, latex, markdown, reasons, wide
 from reconpatch.reporting.page.page import page
 from reconpatch.reporting.table import UNPUBLISHED, Results, table
 from reconpatch.suites.experiments import title
@@ -57,18 +57,6 @@ def write_report(suite: Suite, results: Path, config: Path, docs: Path, folder: 
     for name, text in texts.items():
         with atomic_write(folder / name) as aside:
             aside.write_text(text)
-
-
-def reasons(tidy: pd.DataFrame) -> list[str]:
-    """Return why figures of ours are missing, each said once."""
-    ours = tidy.loc[tidy["reason"] != NOT_RUN, "reason"].dropna()
-    found = dict.fromkeys(reason for said in ours for reason in said.split("; "))
-    missing = [reason for reason in found if reason.startswith(NOT_MEASURED)]
-    return [
-        *(reason for reason in found if reason not in missing),
-        *missing[:1],
-        *([f"and so are {len(missing) - 1} other runs"] if len(missing) > 1 else []),
-    ]
 
 
 def _caption(tidy: pd.DataFrame, caption: str) -> str:

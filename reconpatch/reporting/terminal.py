@@ -10,8 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from reconpatch.reporting.formats import LEGEND, read_table, wide
-from reconpatch.reporting.report import reasons
+from reconpatch.reporting.formats import LEGEND, read_table, reasons, wide
 from reconpatch.suites.experiments import parts
 from reconpatch.utils.errors import InputError
 

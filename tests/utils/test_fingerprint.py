@@ -107,7 +107,7 @@ EDITS: list[tuple[str, Edit, str]] = [
     ("datasets/inspection.py", code, INSPECTIONS),
     ("datasets/images.py", code, f"{INSPECTIONS}, extract, train refinement"),
     ("datasets/source.py", code, ""),
-    ("datasets/published.py", code, ""),
+    ("datasets/published.py", code, "demo"),
     ("datasets/demo/weave.py", code, "demo"),
     ("datasets/demo/writer.py", code, "demo"),
     ("features/backbones.csv", line, ""),
