@@ -16,6 +16,7 @@ from reconpatch.datasets.category import Category, Sample
 from reconpatch.features.aggregation import patch_features
 from reconpatch.features.backbones import Backbone
 from reconpatch.features.images import image_batches, masks
+from reconpatch.features.layer_maps import Shape, pack
 from reconpatch.settings.features import ExtractionSettings, FeatureSettings
 from reconpatch.utils.files import atomic_write
 
@@ -35,7 +36,7 @@ def write_arrays(
     threads: int,
     batch_size: int | None,
     watch: "Stopwatch",
-) -> None:
+) -> list[Shape]:
     """Write the patch features of both splits and the test masks to ``folder``.
 
     Args:
@@ -48,9 +49,13 @@ def write_arrays(
             of 224 px (on a GPU 64), so that memory does not grow with the image's size.
         watch: takes the seconds of each file.
 
+    Returns:
+        The layer maps' shapes ``(C, h, w)`` where they are stored without aggregation.
+
     Raises:
         InputError: an image or mask cannot be read.
     """
+    shapes: list[Shape] = []
     features, augmentation = settings.features, settings.augmentation
     device = next(backbone.network.parameters()).device
     if batch_size is None:
@@ -67,7 +72,9 @@ def write_arrays(
                 batches = image_batches(
                     images, features, batch_size, threads, augmentation=augmentation
                 )
-                _write_split(backbone, batches, features, len(images), aside, progress)
+                found = _write_split(backbone, batches, features, len(images), aside, progress)
+                shapes = found or shapes
+    return shapes
 
 
 def _write_split(
@@ -77,12 +84,19 @@ def _write_split(
     count: int,
     path: Path,
     progress: "tqdm[Never]",
-) -> None:
+) -> list[Shape]:
+    """Write a split's features; return the shapes of layer maps, if that is what they are."""
+    shapes: list[Shape] = []
     device = next(backbone.network.parameters()).device
     array = None
     row = 0
     for batch in batches:
-        patches = patch_features(backbone(batch.to(device)), settings).cpu().numpy()
+        maps = backbone(batch.to(device))
+        if settings.aggregation == "none":
+            shapes = [(each.shape[1], each.shape[2], each.shape[3]) for each in maps]
+            patches = pack(maps).cpu().numpy()
+        else:
+            patches = patch_features(maps, settings).cpu().numpy()
         if array is None:
             shape = (count, *patches.shape[1:])
             array = np.lib.format.open_memmap(path, "w+", dtype=settings.stored_as, shape=shape)
@@ -92,3 +106,4 @@ def _write_split(
     if array is None:
         array = np.lib.format.open_memmap(path, "w+", dtype=settings.stored_as, shape=(0, 0, 0, 0))
     array.flush()
+    return shapes

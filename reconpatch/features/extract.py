@@ -65,7 +65,7 @@ def extract(
     record.unlink(missing_ok=True)
     with watch("backbone"):
         backbone = build_backbone(backbone_name, indices, weights, device)
-    write_arrays(
+    layer_shapes = write_arrays(
         category, settings, backbone, folder, threads=threads, batch_size=batch_size, watch=watch
     )
     write_record(
@@ -76,6 +76,7 @@ def extract(
             "category": category.name,
             "data_sha256": category.sha256,
             "settings": settings.model_dump(),
+            "layer_shapes": layer_shapes,
             "weights": {"source": weights.source, "sha256": weights.sha256},
             **watch.record(),
             **provenance(device),

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from reconpatch.datasets.category import Category
+from reconpatch.features.layer_maps import LayerMaps
 from reconpatch.utils.files import read_json
 
 Split = Literal["train", "test"]
@@ -24,6 +25,11 @@ class FeatureStore:
         """Return the memory-mapped patch features ``(N, h, w, D)`` of a split, as stored."""
         array: Patches = np.load(self.folder / f"{split}.npy", mmap_mode="c")
         return array
+
+    def read(self, split: Split) -> Any:
+        """Return a split's ``Patches``, or its ``LayerMaps`` if these are what is stored."""
+        shapes = self.record["layer_shapes"]
+        return LayerMaps(self.patches(split), shapes) if shapes else self.patches(split)
 
     def masks(self) -> npt.NDArray[np.bool_]:
         """Return the memory-mapped test masks ``(N, crop, crop)``; all False without masks."""

@@ -30,7 +30,8 @@ class TrainingSet:
     """A category's normal images, as a method reads them.
 
     Attributes:
-        patches: patch features ``(N, h, w, D)``, possibly memory-mapped.
+        patches: patch features ``(N, h, w, D)``, possibly memory-mapped; or the ``LayerMaps`` of a
+            method that reads those.
         seed: decides every draw.
         category: what progress bars call it.
     """
@@ -150,7 +151,7 @@ class Method(ABC, Generic[R]):
         """Return image scores ``(N,)`` and patch scores ``(N, h, w)``; higher is more anomalous.
 
         Args:
-            patches: patch features ``(N, h, w, D)``, possibly memory-mapped.
+            patches: as in a training set.
         """
 
     @abstractmethod

@@ -330,4 +330,8 @@ def patches_of(settings: FeatureSettings) -> Patches:
     )
     with torch.inference_mode():
         maps = network(torch.empty(1, 3, settings.crop, settings.crop, device="meta"))
+        if settings.aggregation == "none":
+            # All maps of a place of the finest, on the mean.
+            _, _, height, width = maps[0].shape
+            return Patches(height, width, sum(m.numel() for m in maps) // (height * width))
         return Patches(*patch_features(maps, settings).shape[1:])

@@ -7,10 +7,9 @@ import numpy.typing as npt
 import torch
 from tqdm import tqdm
 
-from reconpatch.features.aggregation import patch_features
 from reconpatch.features.backbones import Backbone
+from reconpatch.features.layer_maps import as_read
 from reconpatch.methods.method import Method
-from reconpatch.settings.features import FeatureSettings
 
 IMAGES = 16
 """About how many images go through the backbone at a time."""
@@ -21,7 +20,6 @@ def score_simulated(
     images: npt.NDArray[np.uint8],
     backbone: Backbone,
     method: Method[Any],
-    features: FeatureSettings,
     description: str,
 ) -> npt.NDArray[np.float32]:
     """Score versions of the training images, each as if its own image had not been trained on.
@@ -34,7 +32,6 @@ def score_simulated(
         images: RGB ``(N, V, S, S, 3)``.
         backbone: the model's.
         method: the fitted method.
-        features: from images to patch features.
         description: what the progress bar calls the work.
 
     Returns:
@@ -47,12 +44,13 @@ def score_simulated(
         for start in range(0, count, at_once):
             chosen = np.array(images[start : start + at_once])
             pixels = torch.from_numpy(chosen).flatten(0, 1).permute(0, 3, 1, 2).to(method.device)
-            patches = patch_features(backbone(pixels), features)
+            patches = as_read(backbone(pixels), method.recipe)
             grid = (patches.shape[1], patches.shape[2])
             if scores is None:
                 scores = np.empty((count, versions, *grid), np.float32)
-            for row, own in enumerate(patches.split(versions), start):
-                scores[row] = method.score_left_out(own, row).patches
+            for row in range(len(chosen)):
+                own = patches[row * versions : (row + 1) * versions]
+                scores[start + row] = method.score_left_out(own, start + row).patches
             progress.update(len(chosen))
     assert scores is not None
     return scores

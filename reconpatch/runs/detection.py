@@ -37,8 +37,8 @@ def detect(runs: "Sequence[RecipeRun]") -> "Iterator[tuple[RecipeRun, Method[Any
         with watch("fit"):
             method = next(fitted)
         with watch("scoring"):
-            scores = method.score(run.test_features.patches("test"))
-        images, h, w, _ = training.patches.shape
+            scores = method.score(run.test_features.read("test"))
+        images, h, w = training.patches.shape[:3]
         counts = {
             "training_images": images,
             "training_patches": images * h * w,

@@ -26,12 +26,17 @@ def diagnostics(
     """Return a fitted method's diagnostics, and reasons for those that are None."""
     metrics: dict[str, float | None] = {}
     reasons: dict[str, str] = {}
-    flat = training.patches.reshape(-1, training.patches.shape[-1])
-    rows = np.linspace(0, len(flat) - 1, min(SAMPLE, len(flat))).astype(int)
-    sample = torch.from_numpy(flat[rows]).float()
-    features = method.training_features(training)
-    metrics["effective_rank"] = effective_rank(features)
-    metrics["neighbour_overlap"] = neighbour_overlap(sample, features[rows].cpu(), NEIGHBOURS)
+    if method.recipe.reads == "layer maps":
+        for metric in ("effective_rank", "neighbour_overlap"):
+            metrics[metric] = None
+            reasons[metric] = "the method reads layer maps"
+    else:
+        flat = training.patches.reshape(-1, training.patches.shape[-1])
+        rows = np.linspace(0, len(flat) - 1, min(SAMPLE, len(flat))).astype(int)
+        sample = torch.from_numpy(flat[rows]).float()
+        features = method.training_features(training)
+        metrics["effective_rank"] = effective_rank(features)
+        metrics["neighbour_overlap"] = neighbour_overlap(sample, features[rows].cpu(), NEIGHBOURS)
     try:
         left_out = method.score_training(training, LEFT_OUT)
         metrics["left_out_spread"] = relative_spread(left_out.images)

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from reconpatch.detection.anomaly_map import anomaly_maps
-from reconpatch.features.aggregation import patch_features
 from reconpatch.features.backbones import Backbone
+from reconpatch.features.layer_maps import as_read
 
 if TYPE_CHECKING:
     from reconpatch.methods.method import Method
@@ -25,8 +25,7 @@ def detector(method: "Method[Any]", backbone: Backbone) -> Callable[[Tensor], ob
 
     @torch.inference_mode()
     def detect(images: Tensor) -> object:
-        maps = backbone(images.to(method.device))
-        scores = method.score(patch_features(maps, recipe.features))
+        scores = method.score(as_read(backbone(images.to(method.device)), recipe))
         return scores.images, anomaly_maps(scores.patches, recipe.features.crop, recipe.maps)
 
     return detect

@@ -33,7 +33,7 @@ def learn(run: "RecipeRun") -> None:
     watch = Stopwatch()
     with watch("training"):
         learned: Learned = import_module(learner).learn(
-            run.train_features.patches("train"),
+            run.train_features.read("train"),
             run.recipe.learned,
             run.run.seed,
             device=run.device,

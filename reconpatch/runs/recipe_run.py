@@ -94,8 +94,7 @@ class RecipeRun:
     @property
     def training_set(self) -> TrainingSet:
         """The training images as the method reads them."""
-        patches = self.train_features.patches("train")
-        return TrainingSet(patches, self.run.seed, self.run.category)
+        return TrainingSet(self.train_features.read("train"), self.run.seed, self.run.category)
 
     @cached_property
     def representation_fingerprint(self) -> str:

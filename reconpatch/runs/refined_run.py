@@ -243,7 +243,6 @@ class RefinedRun:
                 pixels[:, 1:],
                 load_backbone(features.backbone, features.layers, self.weights_folder, self.device),
                 member.method(),
-                features,
                 f"{self.run.category} simulated scores",
             )
             # Version 0 is the image as it is, which has been scored without its own vectors.

@@ -50,6 +50,9 @@ class AugmentationSettings(Settings):
         return self
 
 
+DIMENSIONS = ("layer_dimension", "target_dimension")
+
+
 class FeatureSettings(Settings):
     """From images to patch features (Section 3.1)."""
 
@@ -58,7 +61,7 @@ class FeatureSettings(Settings):
     patch_size: Count = 3
     resize: Count = 256
     crop: Count = 224
-    aggregation: Literal["concatenate", "patchcore"] = "concatenate"
+    aggregation: Literal["concatenate", "patchcore", "none"] = "concatenate"
     layer_dimension: Count | None = None
     target_dimension: Count | None = None
     border: Literal["zeros", "inside"] = "zeros"
@@ -76,7 +79,7 @@ class FeatureSettings(Settings):
         dimensions = (self.layer_dimension, self.target_dimension)
         if self.aggregation == "patchcore" and None in dimensions:
             raise ValueError("aggregation patchcore needs layer_dimension and target_dimension")
-        if self.aggregation == "concatenate" and dimensions != (None, None):
+        if self.aggregation != "patchcore" and dimensions != (None, None):
             raise ValueError(
                 "layer_dimension and target_dimension belong to aggregation patchcore; leave them "
                 "out, or choose that aggregation"
@@ -84,6 +87,13 @@ class FeatureSettings(Settings):
         if self.aggregation == "patchcore" and self.border == "inside":
             raise ValueError("aggregation patchcore pads with zeros; leave border out")
         return self
+
+    @property
+    def layer_maps(self) -> "FeatureSettings":
+        """The same layers' maps before aggregation, on which its settings have no bearing."""
+        plain = FeatureSettings(aggregation="none")
+        names = ("aggregation", "patch_size", "border", "scaling", *DIMENSIONS)
+        return self.model_copy(update={name: getattr(plain, name) for name in names})
 
 
 class ExtractionSettings(Settings):

@@ -4,7 +4,7 @@ Two tables that ask for the same recipe share one run, because a run's place is 
 Which of the defaults the paper gives, and which it leaves open, stands in docs/ambiguities.md.
 """
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from reconpatch.settings.base import Settings
 from reconpatch.settings.detection import MapSettings
@@ -22,7 +22,10 @@ class Recipe(Settings):
         features: from images to patch features.
         augmentation: what is done to the images first.
         maps: from patch scores to anomaly maps.
+        reads: what the method is given: patch features, or the layers' maps before aggregation.
     """
+
+    reads: ClassVar[Literal["patch features", "layer maps"]] = "patch features"
 
     method: str
     features: FeatureSettings = FeatureSettings()
@@ -41,12 +44,16 @@ class Recipe(Settings):
 
     @property
     def test_extraction(self) -> ExtractionSettings:
-        """The patch features that are scored."""
-        return ExtractionSettings(features=self.features, augmentation=self.augmentation)
+        """The features that are scored."""
+        return ExtractionSettings(features=self._features, augmentation=self.augmentation)
 
     @property
     def train_extraction(self) -> ExtractionSettings:
-        """The patch features that the method is fitted on."""
+        """The features that the method is fitted on."""
         if "train" in self.test_extraction.splits:
             return self.test_extraction
-        return ExtractionSettings(features=self.features)
+        return ExtractionSettings(features=self._features)
+
+    @property
+    def _features(self) -> FeatureSettings:
+        return self.features.layer_maps if self.reads == "layer maps" else self.features

@@ -3,7 +3,6 @@
 from typing import TYPE_CHECKING, Literal
 
 from reconpatch.methods.method import Method, TrainingSet
-from reconpatch.settings.base import Settings
 from reconpatch.settings.recipe import Recipe
 
 if TYPE_CHECKING:
@@ -13,13 +12,9 @@ if TYPE_CHECKING:
     from reconpatch.features.store import Patches
 
 
-class MeanSettings(Settings):
-    squared: bool = False
-
-
 class NearestMeanRecipe(Recipe):
     method: Literal["nearest mean"] = "nearest mean"
-    mean: MeanSettings = MeanSettings()
+    squared: bool = False
 
 
 class NearestMean(Method[NearestMeanRecipe]):
@@ -32,7 +27,7 @@ class NearestMean(Method[NearestMeanRecipe]):
         from reconpatch.detection.scores import Scores
 
         distances = (self.represent(patches) - self.mean).norm(dim=1).view(patches.shape[:3])
-        return Scores.of(distances.square() if self.recipe.mean.squared else distances)
+        return Scores.of(distances.square() if self.recipe.squared else distances)
 
     def tensors(self) -> "dict[str, Tensor]":
         return {"mean": self.mean.cpu()}
