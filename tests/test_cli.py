@@ -52,7 +52,7 @@ def refused(
     ("command", "complaints"),
     [
         ("fetch --suite nosuch", ["no suite nosuch; there are: demo, "]),
-        ("fetch --suite demo --only nosuch", ["no need of nosuch; it needs: weights"]),
+        ("fetch --suite demo --only nosuch", ["does not need nosuch; it needs: weights"]),
         ("bundle --suite nosuch --output x.tar", ["no suite nosuch"]),
         ("bundle --suite demo --output docs", ["docs is a folder"]),
         ("doctor --suite nosuch", ["no suite nosuch"]),
@@ -120,7 +120,7 @@ def test_a_table_that_the_report_lacks_is_named(tmp_path: Path, refused: Refused
         ('{"layout": "mvtec", "dataset": "own"}', "a", "layout mvtec needs a root"),
         (SOURCE, "nosuch", "nowhere/nosuch is not a folder"),
         ('{"layout": "elpv", "dataset": "elpv"}', "nosuch", "ELPV has no category nosuch"),
-        (SOURCE.replace("mvtec", "demo"), "nosuch", "the demo has no category nosuch"),
+        (SOURCE.replace("mvtec", "demo"), "nosuch", "The demo has no category nosuch"),
     ],
 )
 def test_a_source_that_is_none_is_named(
