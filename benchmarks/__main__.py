@@ -18,7 +18,7 @@ from reconpatch.utils.errors import InputError
 
 
 def main() -> None:
-    """Run all sections; what the images' features are needed for comes after them."""
+    """Run all sections. The end-to-end section comes first, as the others use its features."""
     arguments = _arguments()
     plan = QUICK if arguments.quick else FULL
     begun = time.perf_counter()
@@ -47,9 +47,11 @@ def main() -> None:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="benchmarks", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="smaller sizes, under three minutes")
     parser.add_argument(
-        "--data", type=Path, help="the folder of MVTec AD's categories (else a drawn washer)"
+        "--quick", action="store_true", help="run smaller sizes, in under three minutes"
+    )
+    parser.add_argument(
+        "--data", type=Path, help="folder of MVTec AD's categories (default: a drawn washer)"
     )
     parser.add_argument("--threads", type=int, default=2, help="CPU threads")
     parser.add_argument("--output", type=Path, default=Path("reports/bench"))

@@ -1,4 +1,4 @@
-"""anomalib's k-centre coreset and PatchCore; anomalib is imported where they are called."""
+"""anomalib's k-centre coreset and PatchCore; anomalib is imported when they are called."""
 
 import logging
 import warnings
@@ -19,7 +19,7 @@ Aurocs = dict[str, float | None]
 
 
 def k_center_greedy(features: Tensor, share: float, seed: int) -> Tensor:
-    """The indices that anomalib's ``KCenterGreedy`` takes: greedy on a sparse random projection."""
+    """The indices that anomalib's ``KCenterGreedy`` selects on a sparse random projection."""
     from anomalib.models.components import KCenterGreedy
 
     torch.manual_seed(seed)
@@ -30,12 +30,12 @@ def k_center_greedy(features: Tensor, share: float, seed: int) -> Tensor:
 def patchcore(
     folder: Path, recipe: Recipe, weights_folder: Path, work: Path, threads: int
 ) -> Callable[[], Aurocs]:
-    """Return what runs anomalib's PatchCore on a category in MVTec AD's layout.
+    """Return a function that runs anomalib's PatchCore on a category in MVTec AD's layout.
 
-    Its own engine, data module and model, with the recipe's crop, feature maps, coreset share and
-    the very weights of our backbone. What PatchCore does not need is left out: validation,
-    normalised scores, thresholds, pictures. The AUROCs are taken from its raw scores and maps, as
-    torchmetrics would put a sigmoid before them.
+    It uses anomalib's engine, data module and model, with the recipe's crop, feature maps and
+    coreset share, and with the weights of our backbone. What PatchCore does not need is switched
+    off: validation, normalised scores, thresholds, pictures. The AUROCs are computed from its raw
+    scores and maps, because torchmetrics would apply a sigmoid first.
     """
     warnings.filterwarnings("ignore", category=FutureWarning)
     from anomalib.data import MVTecAD
@@ -95,7 +95,7 @@ def patchcore(
 
 @contextmanager
 def _without_determinism() -> Iterator[None]:
-    """Run a block without the package's demand of torch for the same bits every time."""
+    """Run a block without torch's deterministic algorithms, which the package switches on."""
     torch.use_deterministic_algorithms(False)
     try:
         yield
@@ -104,7 +104,7 @@ def _without_determinism() -> Iterator[None]:
 
 
 def _quiet() -> None:
-    """Leave the terminal to progress bars; lightning sets its loggers' levels when imported."""
+    """Silence log messages; lightning sets its loggers' levels when it is imported."""
     warnings.filterwarnings("ignore", module=r"(lightning|anomalib|torch)\.")
     for name in ("lightning.pytorch", "lightning.fabric", "anomalib"):
         logging.getLogger(name).setLevel(logging.ERROR)

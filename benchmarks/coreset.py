@@ -1,4 +1,4 @@
-"""The coreset, exact and greedy, beside others' on the same matrix."""
+"""Our exact greedy coreset beside others', on the same matrix."""
 
 from functools import partial
 
@@ -18,13 +18,12 @@ APPROXIMATE = "amazon-science's approximate greedy"
 
 
 def measure(features: Tensor, source: str, plan: Plan) -> Findings:
-    """Take 1 % and 10 % of ``features``.
+    """Measure the selection of 1 % and of 10 % of ``features``.
 
-    The plain rule's first centres at 10 % are its centres at 1 %, so that one run of it serves
-    both, extrapolated a centre for 10 %.
+    The plain rule runs once, at 1 %. Its time at 10 % is extrapolated from its time for a centre.
     """
     few, many = (coreset_size(len(features), share) for share in (0.01, 0.1))
-    found = in_turns(
+    measured = in_turns(
         {
             "ours, 1 %": partial(greedy_coreset, features, few, START),
             PLAIN: partial(plain_greedy, features, few, START),
@@ -33,7 +32,7 @@ def measure(features: Tensor, source: str, plan: Plan) -> Findings:
             "ours, 10 %": partial(greedy_coreset, features, many, START),
         }
     )
-    ours, plain = found["ours, 1 %"], found[PLAIN]
+    ours, plain = measured["ours, 1 %"], measured[PLAIN]
     shape = f"{len(features):,} x {features.shape[1]}"
     what = f"coreset, {shape}, 1 %"
     goals = (30.0, 8.0, 8.0) if plan.goals else (None, None, None)
@@ -41,12 +40,12 @@ def measure(features: Tensor, source: str, plan: Plan) -> Findings:
     return Findings(
         "The coreset",
         [
-            Row(what, ours, ANOMALIB, found[ANOMALIB], goal=goals[0]),
+            Row(what, ours, ANOMALIB, measured[ANOMALIB], goal=goals[0]),
             Row(what, ours, PLAIN, plain, goal=goals[1]),
-            Row(what, ours, APPROXIMATE, found[APPROXIMATE]),
+            Row(what, ours, APPROXIMATE, measured[APPROXIMATE]),
             Row(
                 f"coreset, {shape}, 10 %",
-                found["ours, 10 %"],
+                measured["ours, 10 %"],
                 f"{PLAIN}, extrapolated from its first {few:,} of {many:,} centres",
                 plain.times(many / few),
                 goal=goals[2],
@@ -58,7 +57,7 @@ def measure(features: Tensor, source: str, plan: Plan) -> Findings:
             f"differ in {unlike}.",
             "Peak memory of ours beside the matrix, measured / stated: "
             + "; ".join(
-                f"{share} {_peak(found[name])} / {stated_mib(*features.shape):.0f} MiB"
+                f"{share} {_peak(measured[name])} / {stated_mib(*features.shape):.0f} MiB"
                 for share, name in (("1 %", "ours, 1 %"), ("10 %", "ours, 10 %"))
             )
             + f". The matrix itself has {features.nbytes / 2**20:.0f} MiB.",
@@ -67,7 +66,7 @@ def measure(features: Tensor, source: str, plan: Plan) -> Findings:
 
 
 def stated_mib(rows: int, dimensions: int) -> float:
-    """The memory that ``greedy_coreset`` states of itself, in MiB."""
+    """The memory that ``greedy_coreset`` states in its docstring, in MiB."""
     return coreset_memory(rows, dimensions) / 2**20
 
 

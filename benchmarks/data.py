@@ -1,4 +1,4 @@
-"""What the measurements work on: a category's images, matrices of patch features."""
+"""Data for the measurements: a category's images, and matrices of patch features."""
 
 import shutil
 from pathlib import Path
@@ -21,8 +21,8 @@ from reconpatch.settings.representation import RepresentationSettings
 def category_folder(data: Path | None, plan: Plan, work: Path) -> Path:
     """Return a category in MVTec AD's layout: bottle or the first below ``data``, else the washer.
 
-    Where the plan wants fewer images, the folder is a new one with copies of some of them,
-    spread evenly over the test set so that every defect is there.
+    If the plan wants fewer images, the folder is a new one with copies of some of them. The test
+    images are spread evenly over the test set, so that every kind of defect is there.
     """
     if data is None:
         write_demo(work / "demo", 0)
@@ -50,10 +50,10 @@ def _copy(category: Category, samples: tuple[Sample, ...], folder: Path) -> None
 
 
 def patch_matrix(patches: npt.NDArray[Any], rows: int) -> tuple[Tensor, str]:
-    """Return ``rows`` patch features of 512 dimensions, and what they are in words.
+    """Return ``rows`` patch features of 512 dimensions, and their description.
 
-    Those are a category's patch features through an untrained f, which is orthogonal, in random
-    order; where it has too few, ``clusters``.
+    They are a category's patch features after an untrained, orthogonal f, in random order. If the
+    category has too few, they are drawn by ``clusters``.
     """
     settings = RepresentationSettings()
     total = int(np.prod(patches.shape[:-1]))
@@ -68,10 +68,10 @@ def patch_matrix(patches: npt.NDArray[Any], rows: int) -> tuple[Tensor, str]:
 
 
 def clusters(rows: int, dimensions: int, seed: int = 0) -> Tensor:
-    """Return a mixture ``(rows, dimensions)`` like patches of a few kinds.
+    """Return a mixture ``(rows, dimensions)`` that resembles patches of a few kinds.
 
-    There are 64 clusters (fewer for fewer rows) of equal size. Each is a normal distribution in 16
-    dimensions of its own, around a centre of its own, with a tenth as much noise in all dimensions.
+    There are 64 clusters of equal size (fewer for fewer rows). Each has its own centre and is
+    normally distributed in its own 16 dimensions, with a tenth of that as noise in all dimensions.
     """
     generator = torch.Generator().manual_seed(seed)
     features = torch.empty(rows, dimensions)

@@ -34,13 +34,13 @@ ANOMALIB = "anomalib PatchCore"
 def measure(folder: Path, plan: Plan, work: Path, threads: int) -> Findings:
     """Run PatchCore with EfficientNet-Lite0 on the category in ``folder``.
 
-    Ours are the package's steps, files in between included. ``BARE`` are its first two loops
-    with all else left out: images decoded and resized, and passed through the backbone. Reading the
-    category beforehand brings its files into memory, for all of them.
+    Ours runs the package's steps, with the files that they write and read. ``BARE`` only decodes
+    and resizes the images and passes them through the backbone. The category is read beforehand, so
+    that all find its files in the page cache.
     """
     category = read_mvtec_layout(folder, "benchmark", None)
     weights = work / "weights"
-    found = in_turns(
+    measured = in_turns(
         {
             BARE: _bare(category, weights, threads),
             "ours": partial(_ours, category, weights, work, threads),
@@ -48,20 +48,20 @@ def measure(folder: Path, plan: Plan, work: Path, threads: int) -> Findings:
         },
         repeats=1,
     )
-    ours, metrics = found["ours"], found["ours"].result
+    ours, metrics = measured["ours"], measured["ours"].result
     images = f"{len(category.train)} + {len(category.test)} images"
     what = f"PatchCore, EfficientNet-Lite0, {category.name} ({images}), files to metrics"
     goals = (1.5, 7.0) if plan.goals else (None, None)
     return Findings(
         "PatchCore end to end",
         [
-            Row(what, ours, BARE, found[BARE], overhead=True, goal=goals[0]),
-            Row(what, ours, ANOMALIB, found[ANOMALIB], goal=goals[1]),
+            Row(what, ours, BARE, measured[BARE], overhead=True, goal=goals[0]),
+            Row(what, ours, ANOMALIB, measured[ANOMALIB], goal=goals[1]),
         ],
         [
             f"AUROC on {category.name} in percent, ours / anomalib: "
             + "; ".join(
-                f"{level} {_percent(metrics[key])} / {_percent(found[ANOMALIB].result[key])}"
+                f"{level} {_percent(metrics[key])} / {_percent(measured[ANOMALIB].result[key])}"
                 for level, key in (("image", "image_auroc"), ("pixel", "pixel_auroc"))
             )
             + ". Same images, crop, backbone weights, two feature maps and coreset share; each has "
@@ -78,13 +78,13 @@ def measure(folder: Path, plan: Plan, work: Path, threads: int) -> Findings:
 
 
 def ours(category: str, work: Path) -> RecipeRun:
-    """Return our run on the category, whose files lie below ``work``."""
+    """Return our run on the category; its files are below ``work``."""
     return RecipeRun(Run("benchmark", category, RECIPE, seed=0), work / "results", CPU)
 
 
 def _ours(category: Category, weights: Path, work: Path, threads: int) -> dict[str, Any]:
     one = ours(category.name, work)
-    # What is there already would not be measured again.
+    # Results that are already there would not be measured again.
     shutil.rmtree(one.results, ignore_errors=True)
     extract(
         category,

@@ -1,11 +1,11 @@
-"""Seconds and peak memory of a piece of work, several of them in turns.
+"""Measure the seconds and the peak memory of several pieces of work, in turns.
 
-Memory is the kernel's own account of this process. Writing 5 to ``/proc/self/clear_refs`` sets the
-high-water mark of its resident set back to what is resident now; ``VmHWM`` then is the exact peak
-of whatever follows, however short it was, which a thread that looks now and then would miss. What
-the C library keeps of freed memory is handed back first (``malloc_trim``): it would be resident
-before the work and be used by it unseen. Pages of mapped files that the work touches count, as they
-fill memory too; those of child processes do not. Linux alone has this; elsewhere no memory is told.
+Memory is what the Linux kernel records of this process; on other systems it is not measured.
+Writing 5 to ``/proc/self/clear_refs`` resets the peak of the resident set to its present size;
+``VmHWM`` is then the exact peak of what follows, however short, which a sampling thread would miss.
+Freed memory that the C library keeps is returned first (``malloc_trim``), because the work could
+use it without any growth. Pages of mapped files count, as they fill memory too; the memory of child
+processes does not.
 """
 
 import ctypes
@@ -20,7 +20,7 @@ from typing import Any
 from rich.console import Console
 
 LONG = 12.0
-"""Seconds from which on a piece of work runs only once."""
+"""A piece of work that takes more seconds than this runs only once."""
 
 PROCESS = Path("/proc/self")
 console = Console(highlight=False)
@@ -28,12 +28,12 @@ console = Console(highlight=False)
 
 @dataclass(frozen=True)
 class Measured:
-    """What a piece of work took.
+    """Time and memory of a piece of work.
 
     Attributes:
         seconds: of each timed call.
-        peak_mib: by how much the resident set grew at most during the first call.
-        resident_mib: the whole resident set at that moment.
+        peak_mib: the largest growth of the resident set during the first call.
+        resident_mib: the peak of the resident set itself.
         result: what the first call returned.
     """
 
@@ -48,12 +48,12 @@ class Measured:
         return statistics.median(self.seconds)
 
     def times(self, factor: float) -> "Measured":
-        """Return the same work done ``factor`` times, by extrapolation."""
+        """Return the extrapolation to ``factor`` times the work."""
         return replace(self, seconds=tuple(factor * seconds for seconds in self.seconds))
 
 
 class PeakMemory:
-    """The resident set's peak while the block of a ``with`` runs, in MiB; None outside Linux.
+    """The peak of the resident set in a ``with`` block, in MiB; None on systems other than Linux.
 
     Attributes:
         growth: the peak less what was resident before the block.
@@ -87,9 +87,9 @@ def _status(field: str) -> float:
 def in_turns(works: Mapping[str, Callable[[], Any]], repeats: int = 3) -> dict[str, Measured]:
     """Measure each work under its name.
 
-    A first call of each gives its memory. Where it took over ``LONG`` seconds it is the only one
-    and its time counts. For the others it was the warm-up: ``repeats`` further rounds are timed, in
-    which all take turns, so that a slow moment of the machine does not fall on one alone.
+    The first call of each measures its memory. If it took more than ``LONG`` seconds, it is the
+    only call, and its time counts. For the others it is a warm-up: ``repeats`` further rounds are
+    timed, in which they take turns, so that a slow moment of the machine does not affect one alone.
     """
     measured = {}
     for name, work in works.items():

@@ -1,7 +1,6 @@
-"""The same work in its plain forms, and in those of others' public code, written anew.
+"""The same work in plain form, and as others' public code does it, written anew.
 
-None of this is part of the package: it is what the package is measured against, and what its
-results must agree with.
+This is not part of the package. The package is measured against it, and must agree with it.
 """
 
 from collections.abc import Callable
@@ -16,13 +15,13 @@ from reconpatch.settings.representation import RepresentationSettings
 
 @torch.inference_mode()
 def plain_greedy(features: Tensor, count: int, start: int) -> Tensor:
-    """The greedy k-centre rule as written: one matrix-vector product over all rows a centre.
+    """The greedy k-centre rule as written: a matrix-vector product over all rows for each centre.
 
-    Exact, and the best that can be done while every centre reads the whole matrix.
+    It is exact, and as fast as possible for a method that reads the whole matrix for every centre.
 
     Args:
         features: ``(N, D)``.
-        count: how many to take.
+        count: how many points to select.
         start: the first point's index.
 
     Returns:
@@ -46,9 +45,9 @@ def plain_greedy(features: Tensor, count: int, start: int) -> Tensor:
 def approximate_greedy(features: Tensor, count: int, seed: int) -> Tensor:
     """The approximate greedy coreset of amazon-science/patchcore-inspection.
 
-    Features are projected to 128 dimensions by an untrained linear layer. A point's distance starts
-    as its mean distance from ten random points; then, a centre at a time, it is lowered to that
-    from the newest centre, each time with all squared norms anew, as its public code has it.
+    An untrained linear layer projects the features to 128 dimensions. A point's distance starts as
+    its mean distance from ten random points; each new centre lowers it to the distance from that
+    centre. As in the public code, all squared norms are computed again for each centre.
     """
     generator = torch.Generator().manual_seed(seed)
     # A linear layer's initial weights: uniform within one over the root of its inputs.
@@ -75,7 +74,7 @@ def _distances(points: Tensor, centres: Tensor) -> Tensor:
 
 @torch.no_grad()
 def dense_labels(zbar: Tensor, settings: RepresentationSettings) -> Tensor:
-    """Eqs. 1-6 with neighbourhoods as dense masks: sets meet in products of ``B x B`` matrices."""
+    """Eqs. 1-6 with dense masks as neighbourhoods, intersected by ``B x B`` matrix products."""
     squared, near, half = _neighbour_masks(zbar, settings)
     shared = near * (near @ near.T) / settings.k
     members = half * half.T
@@ -86,9 +85,9 @@ def dense_labels(zbar: Tensor, settings: RepresentationSettings) -> Tensor:
 
 @torch.no_grad()
 def looped_labels(zbar: Tensor, settings: RepresentationSettings) -> Tensor:
-    """Eqs. 1-6 with Eq. 2 a row at a time, the form of STML's public code.
+    """Eqs. 1-6 with Eq. 2 computed row by row, as STML's public code does.
 
-    Row i sums the masks' columns of i's neighbours over all rows, of which it keeps the neighbours.
+    Row i sums the mask over the columns of i's neighbours, and keeps the sums of i's neighbours.
     """
     squared, near, half = _neighbour_masks(zbar, settings)
     shared = torch.zeros_like(near)
@@ -105,7 +104,7 @@ def _neighbour_masks(
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Squared distances, and ``N_k`` and ``N_{k/2}`` as rows of ones and zeros.
 
-    The distances are the package's own, so that rounding does not part near-equal neighbours.
+    The distances are the package's own, so that rounding does not reorder almost equal neighbours.
     """
     squared = squared_distances(zbar)
     masked = squared.clone().fill_diagonal_(-1.0 if settings.include_self else torch.inf)
@@ -130,7 +129,7 @@ def dense_loss(z: Tensor, labels: Tensor, margin: float) -> Tensor:
     centred = z - z.mean(dim=0)
     norms = centred.square().sum(dim=1)
     squared = (norms[:, None] + norms - 2 * centred @ centred.T).clamp(min=0)
-    # The root has no gradient at zero: the diagonal goes around it.
+    # The root has no gradient at zero, so that the diagonal is replaced.
     distances = squared.masked_fill(same, 1).sqrt().masked_fill(same, 0)
     relative = distances / distances.mean(dim=1, keepdim=True)
     attracted = labels * relative.square()
@@ -141,9 +140,9 @@ def dense_loss(z: Tensor, labels: Tensor, margin: float) -> Tensor:
 def matrix_products(
     batch: int, inputs: int, settings: RepresentationSettings
 ) -> Callable[[], None]:
-    """Return what runs the matrix products of one training step and nothing else.
+    """Return a function that runs the matrix products of one training step and nothing else.
 
-    Matrices that are filled once and outputs that are there already: no step can be faster.
+    Its matrices are allocated once, so that no training step can be faster.
     """
     hidden = settings.dimension
     outputs = settings.projection_dimension or hidden

@@ -1,4 +1,4 @@
-"""How large each measurement is: the sizes that are reported, and smaller ones for a quick look."""
+"""Sizes of the measurements: the full ones, and smaller ones for a quick look."""
 
 from dataclasses import dataclass
 
@@ -8,14 +8,14 @@ class Plan:
     """Sizes of the measurements.
 
     Attributes:
-        name: what the report calls the plan.
-        train_images: how many training images the end-to-end runs read, or None for all.
-        test_images: the same of the test images.
+        name: the plan's name in the report.
+        train_images: how many training images the end-to-end runs read; None for all.
+        test_images: how many test images they read; None for all.
         patches: rows of the coreset's matrix.
         steps: how many training steps are timed.
-        patch_counts: rows of the matrices whose coreset time is fitted over.
-        share_patches: rows of the matrix whose coreset is taken at growing shares.
-        goals: whether the ratios are held against their goals, which are for the full sizes.
+        patch_counts: rows of the matrices over which the coreset's time is fitted.
+        share_patches: rows of the matrix from which growing shares are selected.
+        goals: whether the ratios are compared with their goals, which are for the full sizes.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""The rows of the benchmark, and where they are told: terminal, CSV, Markdown."""
+"""The rows of the benchmark, and how they are shown: terminal, CSV, Markdown."""
 
 import os
 import platform
@@ -24,11 +24,11 @@ class Row:
 
     Attributes:
         what: the work.
-        ours: what it took us.
-        other: who else did it, or what part of it is looked at alone.
-        theirs: what that took.
+        ours: our time and memory.
+        other: the other code, or the part of our own work that is measured alone.
+        theirs: the time and memory of that.
         overhead: whether the other is a part of our own work; the ratio is then ours over it.
-        goal: the ratio that is aimed at: at most this for an overhead, at least this for a peer.
+        goal: the ratio to reach: at most this for an overhead, at least this for a peer.
     """
 
     what: str
@@ -40,18 +40,18 @@ class Row:
 
     @property
     def another(self) -> str:
-        """The other, and which way the ratio goes where it is not the usual one."""
+        """The other, with the direction of the ratio if it is not the usual one."""
         return self.other + (" (ratio: ours over this)" if self.overhead else "")
 
     @property
     def ratio(self) -> float:
-        """How many times as long the other takes; for an overhead how many times as long we do."""
+        """Their time over ours; for an overhead, ours over theirs."""
         ratio = self.theirs.median / self.ours.median
         return 1 / ratio if self.overhead else ratio
 
     @property
     def verdict(self) -> str:
-        """The goal, and whether the ratio reaches it."""
+        """The goal, and whether the ratio reached it."""
         if self.goal is None:
             return ""
         reached = self.ratio <= self.goal if self.overhead else self.ratio >= self.goal
@@ -61,7 +61,7 @@ class Row:
 
 @dataclass
 class Findings:
-    """What a section of the benchmark has to say: rows, and sentences beside them."""
+    """The results of a section of the benchmark: rows, and notes on them."""
 
     title: str
     rows: list[Row] = field(default_factory=list)
@@ -94,7 +94,7 @@ def write_csv(rows: list[Row], path: Path) -> None:
 
 
 def terminal_table(rows: list[Row]) -> Table:
-    """Return the rows as a table that a terminal of 80 columns holds."""
+    """Return the rows as a table for a terminal of 80 columns."""
     shown = Table(title="Ours beside others: median times, growth of resident memory")
     for heading in ("", "ours", "other", "ratio", "goal", "MiB"):
         shown.add_column(
@@ -102,12 +102,12 @@ def terminal_table(rows: list[Row]) -> Table:
             justify="left" if heading in ("", "goal") else "right",
             no_wrap=heading not in ("", "goal"),
         )
-    told = ""
+    shown_last = ""
     for what, ours, other, theirs, ratio, goal, our_mib, their_mib in _cells(rows):
-        if what != told:
+        if what != shown_last:
             shown.add_section()
             shown.add_row(f"[bold]{what}[/]", ours, "", "", "", our_mib)
-            told = what
+            shown_last = what
         shown.add_row(f"  {other}", "", theirs, ratio, goal, their_mib)
     return shown
 
@@ -127,11 +127,11 @@ def write_markdown(findings: list[Findings], plan: Plan, minutes: float, path: P
         "",
         ", ".join(f"{name} {number}" for name, number in versions.items()) + ".",
         "",
-        "Times are medians of so many runs (ours / other), all in one process and in turns after a "
-        f"first run that is not counted; work of more than {LONG:g} seconds runs once. Memory is "
-        "the peak growth of the process's resident set during the first run. The ratio says how "
-        "many times as long the other takes; where it says *ours over this*, the other is a part "
-        "of our own work, and the ratio is ours over that part.",
+        "Times are medians over the given number of runs (ours / other), all in one process and in "
+        f"turns, after a first run that does not count; work of more than {LONG:g} seconds runs "
+        "once. Memory is the peak growth of the process's resident set during the first run. The "
+        "ratio is the other's time over ours. Where it says *ours over this*, the other is a part "
+        "of our own work, and the ratio is our time over that part's.",
         "",
         *_markdown_table(
             headings,
@@ -183,17 +183,17 @@ def _mib(mib: float | None) -> int | None:
 
 
 def _versions(*names: str) -> dict[str, str]:
-    found = {}
+    versions = {}
     for name in names:
         try:
-            found[name] = version(name)
+            versions[name] = version(name)
         except PackageNotFoundError:
             continue
-    return found
+    return versions
 
 
 def _processor() -> str:
-    """The processor's name where the system tells it."""
+    """The processor's name, as far as the system says."""
     cpuinfo = Path("/proc/cpuinfo")
     for line in cpuinfo.read_text().splitlines() if cpuinfo.exists() else ():
         if line.startswith("model name"):

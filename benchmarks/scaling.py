@@ -18,7 +18,7 @@ from reconpatch.detection.coreset import coreset_size, greedy_coreset
 
 DIMENSIONS = 128
 PLAIN_PATCHES = 100_000
-"""More than these the plain rule is not run on: its time grows with their square."""
+"""The largest matrix for the plain rule, whose time grows with the square of the patches."""
 
 Selection = Callable[[Tensor, int, int], Tensor]
 
@@ -39,19 +39,20 @@ def measure(plan: Plan, output: Path) -> Findings:
     }
     output.mkdir(parents=True, exist_ok=True)
     _draw(curves, exponents, plan, output)
-    told = pd.concat(curves, names=["curve"]).reset_index("curve")
-    told.to_csv(output / "scaling.csv", index=False)
+    points = pd.concat(curves, names=["curve"]).reset_index("curve")
+    points.to_csv(output / "scaling.csv", index=False)
     return Findings(
         "How the coreset grows",
         notes=[
             "![Coreset time against patches and against the share kept](scaling.png)",
-            f"On {DIMENSIONS} dimensions. Time grows as the patches (1 % kept) to the power "
-            f"{exponents['ours']:.2f}, the plain rule's to {exponents['plain']:.2f}; and as the "
-            f"share kept (of {plan.share_patches:,}) to {exponents['share']:.2f}. Least squares "
-            "over the logarithms. Twice the patches at the same share are twice the centres, so "
-            "that two is what reading everything for every centre costs.",
+            f"In {DIMENSIONS} dimensions, with 1 % kept, our time grows as the number of patches "
+            f"to the power {exponents['ours']:.2f}, the plain rule's to {exponents['plain']:.2f}. "
+            f"With {plan.share_patches:,} patches, our time grows as the share kept to the power "
+            f"{exponents['share']:.2f}. Exponents are least-squares fits over logarithms. A method "
+            "that reads all patches for every centre has the exponent two, because twice the "
+            "patches at the same share are also twice the centres.",
             "Memory beside the features, as measured and as `greedy_coreset` states it:",
-            markdown_table(_told(pd.concat([curves["ours"], curves["share"]]))),
+            markdown_table(_as_text(pd.concat([curves["ours"], curves["share"]]))),
         ],
     )
 
@@ -75,7 +76,7 @@ def _curve(name: str, select: Selection, points: list[tuple[int, float]]) -> pd.
     )
 
 
-def _told(curve: pd.DataFrame) -> pd.DataFrame:
+def _as_text(curve: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(
         {
             "patches": curve["patches"].map("{:,}".format),
@@ -99,7 +100,7 @@ def _draw(
     from matplotlib.ticker import FuncFormatter
 
     sns.set_theme(context="paper", style="whitegrid", palette="colorblind")
-    # Text as text, so that it can be searched and takes the reader's fonts.
+    # Keep text as text, so that it can be searched and uses the reader's fonts.
     mpl.rcParams["svg.fonttype"] = "none"
     figure, (left, right) = plt.subplots(1, 2, figsize=(7, 3.2), layout="constrained")
     blue, orange = sns.color_palette("colorblind", 2)
@@ -125,7 +126,7 @@ def _draw(
         axes.yaxis.set_major_formatter(plain_number)
         axes.xaxis.set_minor_formatter("")
         axes.yaxis.set_minor_formatter("")
-        # Less than a power of ten high, an axis would have one number or none.
+        # An axis that spans less than a power of ten would have one tick label or none.
         axes.set_ylim(axes.get_ylim()[0] / 2, axes.get_ylim()[1] * 2)
         axes.legend(frameon=False, loc="upper center", bbox_to_anchor=(0.5, -0.25))
     figure.suptitle(f"Time of an exact greedy coreset, {DIMENSIONS} dimensions")

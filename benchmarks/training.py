@@ -1,4 +1,4 @@
-"""A step of ReConPatch's training, beside its matrix products alone and other forms of it."""
+"""A training step of ReConPatch beside its matrix products alone, and beside other forms."""
 
 import copy
 from collections.abc import Callable
@@ -33,15 +33,15 @@ Loss = Callable[[Tensor, Tensor, float], Tensor]
 
 
 def measure(patches: npt.NDArray[Any], plan: Plan) -> Findings:
-    """Time single steps on drawn patches, and an epoch on a category's own.
+    """Time single steps on drawn patches, and an epoch on a category's patches.
 
-    A step is both networks forward, pseudo-labels, loss, backward, AdamP and the moving average, as
-    the package's training has it, on a mini-batch that lies ready.
+    A step is the same as in the package's training: both networks forward, pseudo-labels, loss,
+    backward, AdamP and the moving average. Its mini-batch is ready in memory.
     """
     batch = clusters(SETTINGS.batch_size, INPUTS)
     difference = largest_difference(batch)
     assert difference < TOLERANCE, f"the dense form differs by {difference:.1e}"
-    found = in_turns(
+    measured = in_turns(
         {
             "ours, a step": step(batch, pseudo_labels, relaxed_contrastive_loss),
             PRODUCTS: matrix_products(SETTINGS.batch_size, INPUTS, SETTINGS),
@@ -50,7 +50,7 @@ def measure(patches: npt.NDArray[Any], plan: Plan) -> Findings:
         },
         repeats=plan.steps,
     )
-    ours = found["ours, a step"]
+    ours = measured["ours, a step"]
     size = f"{INPUTS} -> {SETTINGS.dimension} -> {SETTINGS.projection_dimension}"
     what = f"training step, B = {SETTINGS.batch_size:,}, {size}"
     goals = (1.4, 1.5) if plan.goals else (None, None)
@@ -58,25 +58,25 @@ def measure(patches: npt.NDArray[Any], plan: Plan) -> Findings:
     return Findings(
         "Training",
         [
-            Row(what, ours, PRODUCTS, found[PRODUCTS], overhead=True, goal=goals[0]),
-            Row(what, ours, DENSE, found[DENSE], goal=goals[1]),
-            Row(what, ours, LOOPED, found[LOOPED]),
+            Row(what, ours, PRODUCTS, measured[PRODUCTS], overhead=True, goal=goals[0]),
+            Row(what, ours, DENSE, measured[DENSE], goal=goals[1]),
+            Row(what, ours, LOOPED, measured[LOOPED]),
             epoch,
         ],
         [
             "The products of a step: 4 forward (f and g of both networks), 3 backward (both "
             "weights, g's input), 2 of all distances (z and its average), 1 for the loss's "
             "gradient. "
-            f"They are {100 * found[PRODUCTS].median / ours.median:.0f} % of the step, "
+            f"They are {100 * measured[PRODUCTS].median / ours.median:.0f} % of the step, "
             f"and {100 / epoch.ratio:.0f} % of the training on the category's patches.",
-            f"Ours and the dense form, on the same mini-batch: loss and gradient differ by "
-            f"{difference:.1e} of their size at most.",
+            "On the same mini-batch, loss and gradient of ours and of the dense form differ by at "
+            f"most {difference:.1e} of their size.",
         ],
     )
 
 
 def step(batch: Tensor, labels_of: Labels, loss_of: Loss) -> Callable[[], None]:
-    """Return what does one training step on ``batch`` with this form of labels and loss."""
+    """Return a function that does one training step on ``batch`` with these labels and loss."""
     network = RepresentationNetwork(batch.shape[1], SETTINGS, seed=0)
     average = copy.deepcopy(network).requires_grad_(False)
     optimizer = AdamP(
@@ -98,9 +98,9 @@ def step(batch: Tensor, labels_of: Labels, loss_of: Loss) -> Callable[[], None]:
 
 
 def largest_difference(batch: Tensor) -> float:
-    """How much loss and gradient of ours and of the dense form differ, in parts of their size."""
+    """The relative difference of loss and gradient between ours and the dense form."""
     network = RepresentationNetwork(batch.shape[1], SETTINGS, seed=0)
-    told = []
+    outcomes = []
     for labels_of, loss_of in (
         (pseudo_labels, relaxed_contrastive_loss),
         (dense_labels, dense_loss),
@@ -108,8 +108,8 @@ def largest_difference(batch: Tensor) -> float:
         z = network(batch).detach().requires_grad_()
         loss = loss_of(z, labels_of(z.detach(), SETTINGS), SETTINGS.margin)
         (gradient,) = torch.autograd.grad(loss, z)
-        told.append((loss.detach(), gradient))
-    return max(float((a - b).norm() / b.norm()) for a, b in zip(*told, strict=True))
+        outcomes.append((loss.detach(), gradient))
+    return max(float((a - b).norm() / b.norm()) for a, b in zip(*outcomes, strict=True))
 
 
 def _epoch(patches: npt.NDArray[Any], plan: Plan) -> Row:
@@ -118,16 +118,16 @@ def _epoch(patches: npt.NDArray[Any], plan: Plan) -> Row:
     steps = patches[..., 0].size // SETTINGS.batch_size
     products = matrix_products(SETTINGS.batch_size, patches.shape[-1], SETTINGS)
     name, part = "ours, an epoch", "the matrix products of a step"
-    found = in_turns(
+    measured = in_turns(
         {name: lambda: train(patches, one, 0, device=torch.device("cpu"))}, repeats=1
     ) | in_turns({part: products}, plan.steps)
     epochs = SETTINGS.epochs
     sizes = f"{patches.shape[-1]} -> {SETTINGS.dimension} -> {SETTINGS.projection_dimension}"
-    ours = replace(found[name].times(epochs), result=None)
+    ours = replace(measured[name].times(epochs), result=None)
     return Row(
         f"training, {sizes}, {epochs} epochs of {steps} steps, extrapolated from one epoch",
         ours,
         PRODUCTS,
-        found[part].times(epochs * steps),
+        measured[part].times(epochs * steps),
         overhead=True,
     )

@@ -1,4 +1,4 @@
-"""The command line: one subcommand a step, as the workflow's rules call them."""
+"""The command line: a subcommand for each step of the workflow, and some for people."""
 
 import sys
 from collections.abc import Iterator
@@ -20,23 +20,27 @@ if TYPE_CHECKING:
 AnySettings = TypeVar("AnySettings", bound="Settings")
 
 app = typer.Typer(
-    help="ReConPatch and PatchCore, measured. The workflow (snakemake) calls these steps in order.",
+    help="Measure ReConPatch and PatchCore. The workflow (snakemake) calls these steps in order.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
 )
 
-Folder = Annotated[Path, typer.Option(help="The folder that the step fills.")]
-SuiteName = Annotated[str, typer.Option(help="The suite's name: a file of config/suites.")]
-DataRoot = Annotated[Path, typer.Option(help="Where the data sets lie.")]
-Config = Annotated[Path, typer.Option(help="Where suites, experiments and published tables lie.")]
-Results = Annotated[Path, typer.Option(help="Where everything that is measured lies.")]
-Reports = Annotated[Path, typer.Option(help="Where the reports lie.")]
-Weights = Annotated[Path, typer.Option(help="Where local weight files lie.")]
-TextureFolder = Annotated[Path, typer.Option(help="DTD's folder; it need not be there.")]
-Seed = Annotated[int, typer.Option(help="Decides every draw of the step.", min=0)]
-Device = Annotated[str, typer.Option(help="cpu, cuda, cuda:N, or auto: a GPU where there is one.")]
-Threads = Annotated[int, typer.Option(help="CPU threads; part of what makes bits repeat.", min=1)]
+Folder = Annotated[Path, typer.Option(help="The folder to write to.")]
+SuiteName = Annotated[str, typer.Option(help="The suite: the name of a file in config/suites.")]
+DataRoot = Annotated[Path, typer.Option(help="The folder of the data sets.")]
+Config = Annotated[
+    Path, typer.Option(help="The folder of suites, experiments and published tables.")
+]
+Results = Annotated[Path, typer.Option(help="The folder of all measured results.")]
+Reports = Annotated[Path, typer.Option(help="The folder of all reports.")]
+Weights = Annotated[Path, typer.Option(help="The folder of local weight files.")]
+TextureFolder = Annotated[Path, typer.Option(help="The folder of DTD; it may be missing.")]
+Seed = Annotated[int, typer.Option(help="The seed of all random draws.", min=0)]
+Device = Annotated[str, typer.Option(help="cpu, cuda, cuda:N, or auto: a GPU if there is one.")]
+Threads = Annotated[
+    int, typer.Option(help="CPU threads; other numbers may change the last bits.", min=1)
+]
 
 
 @app.command()
@@ -44,7 +48,7 @@ def write_demo(
     output: Folder,
     seed: Seed = 0,
 ) -> None:
-    """Draw the procedural data set: a washer and a weave, with exact masks."""
+    """Draw the demo data set: a washer and a weave, with exact masks."""
     from reconpatch.datasets.demo.writer import write_demo
 
     write_demo(output, seed)
@@ -54,7 +58,7 @@ def write_demo(
 def fetch(
     suite: SuiteName,
     only: Annotated[
-        list[str] | None, typer.Option(help="Of these data sets alone; weights counts as one.")
+        list[str] | None, typer.Option(help="Fetch these data sets alone; weights counts as one.")
     ] = None,
     accept: Annotated[
         list[str] | None, typer.Option(help="Data sets whose licence you have accepted.")
@@ -63,10 +67,10 @@ def fetch(
     config: Config = Path("config"),
     weights: Weights = Path("weights"),
 ) -> None:
-    """Fetch what a suite needs of data sets and weights; check what is here already."""
-    from reconpatch.setup.fetch_suite import supply
+    """Fetch the data sets and weights that a suite needs, and check those that are here."""
+    from reconpatch.setup.fetch_suite import fetch_suite
 
-    supply(_suite(suite, data_root, config), config, weights, only, accept or ())
+    fetch_suite(_suite(suite, data_root, config), config, weights, only, accept or ())
 
 
 @app.command()
@@ -85,12 +89,12 @@ def bundle(
 
 @app.command()
 def doctor(
-    suite: Annotated[str | None, typer.Option(help="The suite that is to run here.")] = None,
+    suite: Annotated[str | None, typer.Option(help="The suite to run on this machine.")] = None,
     data_root: DataRoot = Path("data"),
     config: Config = Path("config"),
     weights: Weights = Path("weights"),
 ) -> None:
-    """Check machine, data sets and weights; exit code 1 where something is amiss."""
+    """Check machine, data sets and weights; the exit code is 1 if there is a problem."""
     from reconpatch.fetching.catalogue import load_catalogue
     from reconpatch.setup.doctor.checks import print_checks
     from reconpatch.setup.doctor.data_and_weights import check_data_and_weights
@@ -109,7 +113,7 @@ def doctor(
 def inspect(
     source: Annotated[str, typer.Option(help="The source as JSON: layout, dataset, root, ...")],
     category: Annotated[str, typer.Option(help="The category's name.")],
-    output: Annotated[Path, typer.Option(help="The JSON file that lists the images.")],
+    output: Annotated[Path, typer.Option(help="The JSON file to write: the list of images.")],
     config: Config = Path("config"),
 ) -> None:
     """Check that a category is whole, and list its images, labels and masks."""
@@ -128,13 +132,15 @@ def extract(
     category: Annotated[
         Path, typer.Option(help="The list that inspect wrote.", exists=True, dir_okay=False)
     ],
-    patches: Annotated[str, typer.Option(help="What to store, as JSON: features, augmentation.")],
+    patches: Annotated[
+        str, typer.Option(help="Settings of the features as JSON: features, augmentation.")
+    ],
     output: Folder,
     weights: Weights = Path("weights"),
     device: Device = "auto",
     threads: Threads = 2,
 ) -> None:
-    """Compute a category's patch features, once for all runs that share them."""
+    """Compute a category's patch features, which several runs share."""
     from reconpatch.datasets.category import Category
     from reconpatch.features.extract import extract
     from reconpatch.settings.features import ExtractionSettings
@@ -153,8 +159,8 @@ def extract(
 @app.command()
 def measure(
     suite: SuiteName,
-    experiment: Annotated[str, typer.Option(help="The table or figure whose runs they are.")],
-    dataset: Annotated[str, typer.Option(help="The data set's id in the results.")],
+    experiment: Annotated[str, typer.Option(help="The table or figure whose runs to measure.")],
+    dataset: Annotated[str, typer.Option(help="The data set's folder name in the results.")],
     category: Annotated[str, typer.Option(help="The category's name.")],
     data_root: DataRoot = Path("data"),
     config: Config = Path("config"),
@@ -186,7 +192,7 @@ def time_inference(
     device: Device = "auto",
     threads: Threads = 2,
 ) -> None:
-    """Measure the time that one image takes, for the runs of which a table shows it."""
+    """Measure the inference time of an image, for the runs whose time a table shows."""
     from reconpatch.runs.recipe_run import RecipeRun
     from reconpatch.runs.timing import time_inference
     from reconpatch.suites.runs import timed_runs
@@ -201,13 +207,13 @@ def time_inference(
 @app.command()
 def figure(
     suite: SuiteName,
-    name: Annotated[str, typer.Option(help="Which, such as figure3.")],
+    name: Annotated[str, typer.Option(help="The figure, such as figure3.")],
     data_root: DataRoot = Path("data"),
     config: Config = Path("config"),
     results: Results = Path("results"),
     reports: Reports = Path("reports"),
 ) -> None:
-    """Draw one of the paper's figures from the runs that are there."""
+    """Draw one of the paper's figures from measured runs."""
     from reconpatch.reporting.draw import write_figure
     from reconpatch.utils.devices import set_up_torch
 
@@ -219,19 +225,19 @@ def figure(
 
 @app.command()
 def preview_defects(
-    output: Annotated[Path, typer.Option(help="The PNG file that the sheet goes to.")],
+    output: Annotated[Path, typer.Option(help="The PNG file to write.")],
     folder: Annotated[
         Path | None, typer.Option(help="A category's folder in MVTec AD's layout.")
     ] = None,
-    suite: Annotated[str | None, typer.Option(help="Or a suite,")] = None,
-    category: Annotated[str | None, typer.Option(help="and the name of its category.")] = None,
-    count: Annotated[int, typer.Option(help="How many images.", min=1)] = 6,
+    suite: Annotated[str | None, typer.Option(help="Or: a suite,")] = None,
+    category: Annotated[str | None, typer.Option(help="and one of its categories.")] = None,
+    count: Annotated[int, typer.Option(help="The number of images.", min=1)] = 6,
     data_root: DataRoot = Path("data"),
     config: Config = Path("config"),
     textures: TextureFolder = Path("data/dtd"),
     seed: Seed = 0,
 ) -> None:
-    """Draw training images with the defects that the refinement is trained on (Appendix D.2)."""
+    """Draw training images with simulated defects, which train the refinement (Appendix D.2)."""
     from reconpatch.datasets.mvtec_layout import read_mvtec_layout
     from reconpatch.datasets.source import load_category
     from reconpatch.refinement.textures import find_textures
@@ -240,15 +246,15 @@ def preview_defects(
     from reconpatch.settings.refinement import RefinementSettings
 
     if folder:
-        found = read_mvtec_layout(folder, folder.parent.name, kind=None)
+        images = read_mvtec_layout(folder, folder.parent.name, kind=None)
         features, settings = FeatureSettings(), RefinementSettings()
     elif suite and category:
         chosen = _suite(suite, data_root, config)
         source, features, settings = chosen.simulated(category)
-        found = load_category(source, category)
+        images = load_category(source, category)
     else:
-        raise InputError("Say whose images: --folder DIR, or --suite NAME --category NAME.")
-    write_preview(found, features, settings, find_textures(textures), count, seed, output)
+        raise InputError("Choose the images: --folder DIR, or --suite NAME --category NAME.")
+    write_preview(images, features, settings, find_textures(textures), count, seed, output)
 
 
 @app.command()
@@ -260,10 +266,10 @@ def plan(
     reports: Reports = Path("reports"),
     device: Annotated[
         Literal["auto", "cpu", "cuda"],
-        typer.Option(help="Whose memory and time; auto means a GPU where there is one."),
+        typer.Option(help="The device to plan for; auto means a GPU if there is one."),
     ] = "auto",
 ) -> None:
-    """Print what a suite will take: runs, jobs, disk, memory, and time as finished runs had it."""
+    """Print what a suite needs: runs, jobs, disk, memory, and time as finished runs took it."""
     from reconpatch.planning.plan import print_plan
     from reconpatch.utils.gpu import has_gpu
 
@@ -276,11 +282,13 @@ def report(
     suite: SuiteName,
     data_root: DataRoot = Path("data"),
     config: Config = Path("config"),
-    docs: Annotated[Path, typer.Option(help="Where the project's pages lie.")] = Path("docs"),
+    docs: Annotated[Path, typer.Option(help="The folder of the project's documents.")] = Path(
+        "docs"
+    ),
     results: Results = Path("results"),
     reports: Reports = Path("reports"),
 ) -> None:
-    """Write a suite's tables and its report from whatever runs are there."""
+    """Write a suite's tables and its report from the runs measured so far."""
     from reconpatch.reporting.report import write_report
 
     chosen = _suite(suite, data_root, config)
@@ -292,7 +300,7 @@ def show(
     suite: Annotated[str, typer.Argument(help="The suite's name.")],
     reports: Reports = Path("reports"),
 ) -> None:
-    """Print a suite's tables and say where its figures and its report lie."""
+    """Print a suite's tables, and the paths of its figures and its report."""
     from reconpatch.reporting.terminal import print_tables
 
     print_tables(reports / suite)
@@ -300,11 +308,11 @@ def show(
 
 @app.command()
 def table(
-    name: Annotated[str, typer.Argument(help="Which: 5, S3, sensitivity1, ...")],
+    name: Annotated[str, typer.Argument(help="The table: 5, S3, sensitivity1, ...")],
     suite: SuiteName,
     form: Annotated[
         Literal["terminal", "csv", "markdown", "latex"],
-        typer.Option("--format", help="Drawn for the terminal, or as text to paste."),
+        typer.Option("--format", help="Draw it for the terminal, or print text to paste."),
     ] = "terminal",
     reports: Reports = Path("reports"),
 ) -> None:
@@ -316,11 +324,13 @@ def table(
 
 @app.command()
 def compare(
-    first: Annotated[str, typer.Argument(help="A suite, a report's folder, or one of results.")],
-    second: Annotated[str, typer.Argument(help="Another, to hold beside it.")],
+    first: Annotated[
+        str, typer.Argument(help="A suite, a report's folder, or a folder of results.")
+    ],
+    second: Annotated[str, typer.Argument(help="What to compare it with.")],
     reports: Reports = Path("reports"),
 ) -> None:
-    """Print what moved between two reports or folders of results, beyond the intervals or not."""
+    """Print the values that differ between two reports or folders of results, and by how much."""
     from reconpatch.reporting.compare import print_comparison
 
     def folder(name: str) -> Path:
@@ -370,13 +380,13 @@ def _after_earlier_steps(suite: str) -> Iterator[None]:
         yield
     except FileNotFoundError as error:
         raise InputError(
-            f"An earlier step has not left its result, or --results names another folder: {error}. "
-            f"All steps in their order: snakemake --cores all --config suite={suite}"
+            f"An earlier step's result is missing, or --results names another folder: {error}. "
+            f"To run all steps in order: snakemake --cores all --config suite={suite}"
         ) from error
 
 
 def main() -> None:
-    """Run the command line; a mistake of the user's ends in its message alone, with exit code 2."""
+    """Run the command line; after an InputError print its message alone and exit with code 2."""
     try:
         app()
     except InputError as error:

@@ -52,7 +52,7 @@ def refused(
     ("command", "complaints"),
     [
         ("fetch --suite nosuch", ["no suite nosuch; there are: demo, "]),
-        ("fetch --suite demo --only nosuch", ["no need of nosuch; it needs: weights"]),
+        ("fetch --suite demo --only nosuch", ["does not need nosuch; it needs: weights"]),
         ("bundle --suite nosuch --output x.tar", ["no suite nosuch"]),
         ("bundle --suite demo --output docs", ["docs is a folder"]),
         ("doctor --suite nosuch", ["no suite nosuch"]),
@@ -72,7 +72,7 @@ def refused(
             ["nosuch/features/", "snakemake --cores all --config suite=demo"],
         ),
         ("time-inference --suite nosuch", ["no suite nosuch"]),
-        ("time-inference --suite demo --device cpu --results nosuch", ["nosuch/runs/"]),
+        ("time-inference --suite demo --device cpu --results nosuch", ["nosuch/features/"]),
         ("figure --suite nosuch --name figure3", ["no suite nosuch"]),
         ("figure --suite demo --name nosuch", ["no figure nosuch; it has figure3, "]),
         ("figure --suite demo --name table5", ["no figure table5"]),
@@ -84,9 +84,9 @@ def refused(
             "preview-defects --output p.png --suite demo --category nosuch",
             ["no category nosuch; it has washer, weave, mono, poly."],
         ),
-        ("preview-defects --output p.png --suite demo", ["Say whose images"]),
+        ("preview-defects --output p.png --suite demo", ["Choose the images"]),
         ("plan --suite nosuch", ["no suite nosuch"]),
-        ("plan --suite demo --device nosuch", ["Device nosuch"]),
+        ("plan --suite demo --device nosuch", ["'nosuch' is not one of"]),
         ("report --suite nosuch", ["no suite nosuch"]),
         ("show nosuch", ["no report in reports/nosuch"]),
         ("table 99 --suite demo", ["no report in reports/demo"]),
@@ -120,7 +120,7 @@ def test_a_table_that_the_report_lacks_is_named(tmp_path: Path, refused: Refused
         ('{"layout": "mvtec", "dataset": "own"}', "a", "layout mvtec needs a root"),
         (SOURCE, "nosuch", "nowhere/nosuch is not a folder"),
         ('{"layout": "elpv", "dataset": "elpv"}', "nosuch", "ELPV has no category nosuch"),
-        (SOURCE.replace("mvtec", "demo"), "nosuch", "the demo has no category nosuch"),
+        (SOURCE.replace("mvtec", "demo"), "nosuch", "The demo has no category nosuch"),
     ],
 )
 def test_a_source_that_is_none_is_named(

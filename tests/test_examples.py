@@ -14,6 +14,7 @@ MODULES = [
 ]
 FIRST_READ = [
     "reconpatch.datasets.published.published_category",
+    "reconpatch.detection.anomaly_map.anomaly_maps",
     "reconpatch.detection.coreset.coreset_size",
     "reconpatch.detection.coreset.greedy_coreset",
     "reconpatch.detection.ensemble.modified_z_score",
@@ -21,6 +22,7 @@ FIRST_READ = [
     "reconpatch.evaluation.auroc.auroc",
     "reconpatch.evaluation.auroc.roc_curve",
     "reconpatch.evaluation.discriminability.discriminability_index",
+    "reconpatch.reporting.memory_bank_size.memory_bank_bytes",
     "reconpatch.reporting.threshold.best_f1_threshold",
     "reconpatch.representation.loss.relaxed_contrastive_loss",
     "reconpatch.representation.similarity.nearest_neighbours",

@@ -1,1 +1,1 @@
-"""Which images exist, where they come from, and whether they are whole."""
+"""Data sets: which images they have, where the files are, and whether the files are whole."""

@@ -1,4 +1,4 @@
-"""A data set's product: its training images, its test images, their labels and masks."""
+"""A category: one product of a data set, with its training and test images, labels and masks."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ GOOD = "good"
 """The defect name of a normal image, as in the MVTec AD layout."""
 
 NORMAL = (GOOD, "ok")
-"""What data sets in MVTec AD's layout call the folders of normal images: BTAD's are ``ok``."""
+"""Names of the folders of normal images in MVTec AD's layout; BTAD uses ``ok``."""
 
 Kind = Literal["object", "texture"]
 
@@ -24,8 +24,8 @@ class Sample:
     Attributes:
         image: The image file.
         defect: The kind of defect, or ``"good"`` for a normal image.
-        mask: The image whose pixels above 0 are the defective ones, of the same size; None if
-            there is none, as for every normal image.
+        mask: An image of the same size whose pixels above 0 are defective; None for a normal
+            image, or if there are no masks.
     """
 
     image: Path
@@ -40,7 +40,7 @@ class Sample:
 
 @dataclass(frozen=True)
 class Category:
-    """A category that has been inspected: :func:`inspect_category` makes them.
+    """An inspected category; :func:`inspect_category` makes one.
 
     Attributes:
         dataset: The data set's name, such as ``"mvtec"``.
@@ -48,7 +48,7 @@ class Category:
         kind: Object or texture, where the data set says so.
         train: The training images, all normal.
         test: The test images, normal and anomalous.
-        sha256: The hash of all images, labels and masks; it does not depend on where they lie.
+        sha256: The hash of all images, labels and masks; it does not depend on their folder.
     """
 
     dataset: str
@@ -65,7 +65,7 @@ class Category:
         return bool(anomalous) and all(sample.mask is not None for sample in anomalous)
 
     def write(self, path: Path) -> None:
-        """Write the category to ``path`` as JSON: paths and labels, not the images themselves."""
+        """Write the category to ``path`` as JSON: paths and labels, not the images."""
         write_json(
             path,
             {
@@ -80,7 +80,7 @@ class Category:
 
     @classmethod
     def read(cls, path: Path) -> "Category":
-        """Return the category that :meth:`write` left at ``path``.
+        """Return the category that :meth:`write` wrote to ``path``.
 
         Raises:
             InputError: The file holds something else.

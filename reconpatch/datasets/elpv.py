@@ -1,9 +1,9 @@
-"""ELPV: photos of solar cells, real images that come with a Python package.
+"""ELPV: photos of solar cells that come with a Python package.
 
 2,624 electroluminescence images of 300 x 300 grey pixels, each with the probability of a defect
-(0, 1/3, 2/3 or 1) and the type of the cell (``mono`` or ``poly`` crystalline). For one-class use
-the two types are two categories; probability 0 is normal, 1 is anomalous, and the doubtful rest is
-left out. There are no masks and no official split.
+(0, 1/3, 2/3 or 1) and the type of the cell (``mono`` or ``poly`` crystalline). Here each type is a
+category. Probability 0 is normal and 1 is anomalous; images in between are left out. There are no
+masks and no official split.
 
 Source: Buerhop-Lutz et al., "A Benchmark for Visual Identification of Defective Solar Cells in
 Electroluminescence Imagery", EU PVSEC 2018; Deitsch et al., "Automatic classification of defective
@@ -32,22 +32,21 @@ DEFECTIVE = "defective"
 def read_elpv(
     category: CellType, split_seed: int, train: int | None = None, test_per_class: int | None = None
 ) -> Category:
-    """Return one type of cells, split by ``split_seed`` and inspected.
+    """Return one type of cells, split at random and inspected.
 
-    A third of the normal cells, rounded down, goes to the test set together with all anomalous
-    ones; the other normal cells are for training. Smaller sizes draw from these, so that one
-    seed's smaller sets are parts of its larger ones.
+    The test set has a third of the normal cells, rounded down, and all anomalous ones; the other
+    normal cells are for training. With the same seed, a smaller set is a part of a larger one.
 
     Args:
         category: The type of the cells.
-        split_seed: The seed of the shuffle that decides the split.
+        split_seed: The seed of the split.
         train: How many training images to keep; None keeps all.
         test_per_class: How many normal, and how many anomalous, test images to keep; None keeps
             all.
 
     Raises:
-        InputError: The package ``elpv-dataset`` is missing, there is no such category, or more
-            images are asked for than there are.
+        InputError: The package ``elpv-dataset`` is missing, there is no such category, or it has
+            fewer images than asked for.
     """
     if category not in get_args(CellType):
         raise InputError(f"ELPV has no category {category}; it has mono and poly")
@@ -91,8 +90,8 @@ def _read_labels(path: Path, category: CellType) -> tuple[list[Path], list[Path]
     """Return the files of the normal and of the anomalous cells of one type."""
     rows = [line.split() for line in path.read_text().splitlines()]
     normal, anomalous = (
-        [path.parent / image for image, p, cell in rows if cell == category and float(p) == wanted]
-        for wanted in (0.0, 1.0)
+        [path.parent / image for image, p, cell in rows if cell == category and float(p) == chosen]
+        for chosen in (0.0, 1.0)
     )
     return normal, anomalous
 

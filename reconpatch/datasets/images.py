@@ -1,4 +1,4 @@
-"""Image files: which count as images, and how one is opened."""
+"""Image files: list them, and open one."""
 
 from pathlib import Path
 
@@ -8,15 +8,15 @@ from reconpatch.utils.errors import InputError
 
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff"})
 
-# What Pillow raises for a file that is not an image, ends early, fails a checksum, or claims an
+# What Pillow raises for a file that is not an image, ends early, has a wrong checksum, or claims an
 # absurd size.
 UNREADABLE = (OSError, SyntaxError, ValueError, Image.DecompressionBombError)
 
 
 def list_images(folder: Path) -> list[Path]:
-    """Return the image files that lie in ``folder``, sorted by name.
+    """Return the image files in ``folder``, sorted by name.
 
-    Hidden files are left out, and so is whatever has none of the known suffixes in either case.
+    Hidden files and files with other suffixes are left out; upper and lower case are the same.
     """
     return sorted(
         path
@@ -44,14 +44,14 @@ def open_mask(path: Path) -> Image.Image:
 
 
 def unreachable(path: Path, error: OSError) -> InputError:
-    """Return the error for a file whose bytes cannot be had at all."""
+    """Return the error for a file that the system cannot read."""
     return InputError(
-        f"{path} cannot be read ({error.strerror}); check that it exists and may be read"
+        f"{path} cannot be read ({error.strerror}); check that it exists and that you may read it"
     )
 
 
 def damaged(path: Path) -> InputError:
-    """Return the error for a file that Pillow cannot make sense of."""
+    """Return the error for a file that Pillow cannot decode."""
     return InputError(
         f"{path} is truncated or not an image; replace it with a whole copy, "
         "or delete it if it does not belong to the category"
@@ -59,10 +59,9 @@ def damaged(path: Path) -> InputError:
 
 
 def check_depth(path: Path, mode: str) -> None:
-    """Refuse an image at ``path`` whose Pillow ``mode`` holds more than 8 bits a channel.
+    """Raise an error for an image whose Pillow ``mode`` has more than 8 bits a channel.
 
-    Pillow clips such values at 255 when it converts them, so that the image would turn white
-    without a word.
+    Pillow would convert it by clipping its values at 255, without a warning: a white image.
 
     Raises:
         InputError: The mode is one of 16-bit, 32-bit, or floating-point grey.

@@ -1,4 +1,4 @@
-"""The check that a category is whole, before any work starts on it."""
+"""Check that a category is whole, before any work starts on it."""
 
 import hashlib
 import io
@@ -24,11 +24,11 @@ def inspect_category(
 ) -> Category:
     """Check that a category is complete and its files readable, and return it with its hash.
 
-    Every file is read once, but no image is decoded: a defect of the pixel data that no checksum
-    of the file format covers shows only in ``open_image``.
+    Every file is read once, but no image is decoded: damage that no checksum of the file format
+    covers shows only in ``open_image``.
 
     Args:
-        root: The folder that all images and masks lie below.
+        root: The folder that holds all images and masks.
         dataset: The data set's name.
         name: The category's name.
         kind: Object or texture, or None where the data set does not say.
@@ -40,7 +40,7 @@ def inspect_category(
         image and mask, in the order given.
 
     Raises:
-        InputError: Something is amiss. The message lists all that is, not only the first.
+        InputError: There are problems. The message lists all of them.
     """
     problems = list(_gaps(train, test))
     files: dict[Path, _File] = {}
@@ -52,7 +52,7 @@ def inspect_category(
     problems += _size_mismatches(test, files)
     if problems:
         raise InputError(
-            f"the category {name} of {dataset} in {root} cannot be used:\n"
+            f"The category {name} of {dataset} in {root} cannot be used:\n"
             + "\n".join(f"- {problem}" for problem in problems)
         )
 
@@ -77,14 +77,14 @@ def inspect_category(
 
 @dataclass(frozen=True)
 class _File:
-    """What a look at an image file tells; ``size`` is (width, height) in pixels."""
+    """An image file's hash, and its size as (width, height) in pixels."""
 
     sha256: str
     size: tuple[int, int]
 
 
 def _paths(samples: Iterable[Sample]) -> Iterator[Path]:
-    """Yield the files of the samples that should be there, save masks that are missing."""
+    """Yield the images and masks of the samples, except masks that are missing."""
     for sample in samples:
         yield sample.image
         if sample.mask is not None and sample.mask.exists():

@@ -1,9 +1,9 @@
-"""Categories in the folder layout of MVTec AD, which most later data sets can be brought to.
+"""Read categories in the folder layout of MVTec AD, which many later data sets share.
 
 A category's folder holds ``train/good/*``, ``test/good/*``, ``test/<defect>/*`` and, for the image
 ``test/<defect>/<stem>.*``, the mask ``ground_truth/<defect>/<stem>_mask.png``; the mask may also be
 called ``<stem>.png`` or ``<stem>.bmp``. Without the folder ``ground_truth`` the category has no
-masks. BTAD calls its normal images ``ok`` in place of ``good``; else it is the same.
+masks. BTAD has the same layout, but calls its normal images ``ok``.
 
 Source of the layout: Bergmann et al., "MVTec AD -- A Comprehensive Real-World Dataset for
 Unsupervised Anomaly Detection", CVPR 2019; Mishra et al., "VT-ADL: A Vision Transformer Network for
@@ -71,8 +71,8 @@ def find_categories(root: Path) -> list[str]:
     """Return the sorted names of the folders in ``root`` that are categories in this layout.
 
     Raises:
-        InputError: The root is missing or holds none; where one can be found a level above or
-            below, the message says which folder to give instead.
+        InputError: The root is missing or holds no category. If the folder above or below it is
+            the right one, the message says so.
     """
     root = root.absolute()
     if not root.is_dir():
@@ -91,7 +91,7 @@ def find_categories(root: Path) -> list[str]:
 
 
 def _normal_images(folder: Path) -> Path | None:
-    """The folder of a category's training images; None where ``folder`` is no category."""
+    """The folder of a category's training images; None if ``folder`` is not a category."""
     places = (folder / "train" / name for name in NORMAL)
     return next((place for place in places if place.is_dir()), None)
 
@@ -105,7 +105,7 @@ def _subfolders(folder: Path) -> list[Path]:
 
 
 def _mask_of(image: Path, ground_truth: Path) -> Path | None:
-    """Return where a defect's mask lies or should lie; None where the category has no masks."""
+    """Return where a defect's mask is, or should be; None if the category has no masks."""
     if not ground_truth.is_dir():
         return None
     expected = ground_truth / image.parent.name / f"{image.stem}_mask.png"

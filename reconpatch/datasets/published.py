@@ -1,4 +1,4 @@
-"""What is known of a published category without looking at its images."""
+"""What is known of a published category without its images: its kind and its counts."""
 
 from typing import NamedTuple
 
@@ -23,7 +23,7 @@ class PublishedCategory(NamedTuple):
 
 
 def published_category(dataset: str, name: str) -> PublishedCategory | None:
-    """Return a category of a known data set by both names; None where there is no such category.
+    """Return the category ``name`` of a known data set; None if there is no such category.
 
     Example:
         >>> published_category("mvtec", "bottle")

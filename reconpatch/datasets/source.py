@@ -1,4 +1,4 @@
-"""Where a data set comes from, as a suite of experiments states it."""
+"""The source of a data set, as a suite names it."""
 
 from dataclasses import replace
 from importlib import import_module
@@ -26,13 +26,13 @@ By name, and imported when it is used, so that an edit of one makes no other's l
 
 
 class Source(Settings):
-    """A data set and how to get at it.
+    """A data set and where its images are.
 
     Attributes:
-        layout: How the images lie: in folders as MVTec AD's, in the package ``elpv-dataset``, or
-            as ``write_demo`` wrote them.
+        layout: Where the images are: in MVTec AD's folders, in the package ``elpv-dataset``, or
+            where ``write_demo`` wrote them.
         dataset: The data set's name in tables and figures.
-        root: The folder that holds the categories; not for ELPV, whose package is found by itself.
+        root: The folder that holds the categories; ELPV has none, as its images come in a package.
         split_seed: ELPV only: the seed of the split.
         train: ELPV only: how many training images to keep, or None for all.
         test_per_class: ELPV only: how many normal, and how many anomalous, test images to keep, or
@@ -51,7 +51,7 @@ class Source(Settings):
         if self.layout == "elpv":
             if self.root is not None:
                 raise ValueError(
-                    "layout elpv takes no root: its images come with the package elpv-dataset; "
+                    "layout elpv has no root: its images come with the package elpv-dataset; "
                     "leave root out"
                 )
             return self
@@ -61,8 +61,8 @@ class Source(Settings):
             )
         if (self.split_seed, self.train, self.test_per_class) != (0, None, None):
             raise ValueError(
-                f"layout {self.layout} comes with its own split; leave split_seed, train and "
-                "test_per_class out, which are for layout elpv"
+                f"layout {self.layout} has its own split; leave out split_seed, train and "
+                "test_per_class, which are for layout elpv"
             )
         return self
 
@@ -87,7 +87,7 @@ def load_category(source: Source, name: str) -> Category:
         InputError: There is no such category, or it is not whole.
     """
     if source.layout == "demo" and name not in CATEGORIES:
-        raise InputError(f"the demo has no category {name}; it has {' and '.join(CATEGORIES)}")
+        raise InputError(f"The demo has no category {name}; it has {' and '.join(CATEGORIES)}")
     category: Category = import_module(READERS[source.layout]).read(source, name)
     return replace(category, dataset=source.dataset, kind=kind_in(source, name))
 

@@ -15,6 +15,14 @@ def anomaly_maps(patch_scores: Maps, size: int, settings: MapSettings) -> Maps:
     Upsampling and the Gaussian are both separable and linear, so that a map is
     ``R s C^T`` with one matrix for the rows and one for the columns: two matrix products for all
     maps at once.
+
+    Example:
+        >>> patch_scores = np.array([[[0.0, 1.0], [0.0, 1.0]]], dtype=np.float32)
+        >>> maps = anomaly_maps(patch_scores, 6, MapSettings(upsampling="nearest", sigma=0.1))
+        >>> maps.shape  # A sigma of a tenth of a pixel blurs nothing.
+        (1, 6, 6)
+        >>> maps[0, 0].tolist()
+        [0.0, 0.0, 0.0, 1.0, 1.0, 1.0]
     """
     rows, columns = (_smooth_upsampling(n, size, settings) for n in patch_scores.shape[1:])
     maps: Maps = np.matmul(rows @ patch_scores, columns.T)

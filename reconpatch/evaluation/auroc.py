@@ -1,23 +1,23 @@
-"""The area under the receiver operating characteristic, exactly."""
+"""The ROC curve and the exact area under it."""
 
 import numpy as np
 import numpy.typing as npt
 
 BLOCK = 1 << 22
 POINTS = 400
-"""Of a curve that is drawn: more cannot be told apart."""
+"""Points of a drawn ROC curve; more would not be visible."""
 
 
 def auroc(scores: npt.NDArray[np.floating], anomalous: npt.NDArray[np.bool_]) -> float:
-    """Return the chance that an anomalous score exceeds a normal one, ties counting half.
+    """Return the probability that an anomalous score exceeds a normal one; ties count half.
 
-    That is the area under the ROC curve, with no threshold left out. Only the rarer class is
-    sorted; the other is looked up in it a block at a time, so that memory beside the scores is that
-    of the rarer class and a few blocks.
+    This is the area under the ROC curve over all thresholds. Only the rarer class is sorted; the
+    scores of the other are looked up in it block by block. Memory beside the scores is that of the
+    rarer class and a few blocks.
 
     Args:
         scores: any shape.
-        anomalous: as the scores.
+        anomalous: the labels, in the shape of the scores.
 
     Raises:
         ValueError: one of the classes is empty, or a score is not a number.
@@ -46,11 +46,11 @@ def roc_curve(
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
     """Return false and true positive rates as the threshold falls, from (0, 0) to (1, 1).
 
-    Of the curve's corners those are kept that lie about a ``POINTS``-th of its length apart.
+    A long curve is thinned to about ``POINTS`` of its corners, at equal distances along it.
 
     Args:
         scores: any shape.
-        anomalous: as the scores.
+        anomalous: the labels, in the shape of the scores.
 
     Raises:
         ValueError: one of the classes is empty, or a score is not a number.
@@ -65,11 +65,11 @@ def roc_curve(
     """
     scores, anomalous = _checked(scores, anomalous)
     order = np.argsort(scores)[::-1]
-    # Equal scores are passed together.
+    # A threshold passes equal scores together.
     corners = np.r_[np.flatnonzero(np.diff(scores[order])), len(scores) - 1]
-    found = np.cumsum(anomalous[order])[corners]
-    true = np.r_[0, found / found[-1]]
-    false = np.r_[0, (corners + 1 - found) / (len(scores) - found[-1])]
+    positives = np.cumsum(anomalous[order])[corners]
+    true = np.r_[0, positives / positives[-1]]
+    false = np.r_[0, (corners + 1 - positives) / (len(scores) - positives[-1])]
     kept = np.unique(np.searchsorted(true + false, np.linspace(0, 2, POINTS + 1)))
     return false[kept], true[kept]
 
@@ -77,7 +77,7 @@ def roc_curve(
 def _checked(
     scores: npt.NDArray[np.floating], anomalous: npt.NDArray[np.bool_]
 ) -> tuple[npt.NDArray[np.floating], npt.NDArray[np.bool_]]:
-    """Return both laid flat, or raise what makes a curve impossible."""
+    """Return both as flat arrays, or raise an error if they have no ROC curve."""
     if np.isnan(scores).any():
         raise ValueError("a score is not a number, so that it has no rank")
     if anomalous.all() or not anomalous.any():

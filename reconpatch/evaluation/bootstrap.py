@@ -1,9 +1,9 @@
-"""How far AUROC would move with other test images: a stratified bootstrap over them.
+"""How much AUROC varies with the choice of test images: a stratified bootstrap over them.
 
-Pairs of an anomalous score of image i ahead of a normal score of image j are counted once, ties
-half, as ``U[i, j]``. Where image i is drawn ``w[i]`` times, and has ``P[i]`` anomalous and ``Q[i]``
-normal scores, the AUROC of what was drawn is ``(w U w) / ((w P) (w Q))``: all replicates come from
-one matrix product, none from scoring or sorting again. The sums are of halves far below 2^53, so
+``U[i, j]`` is the number of pairs of an anomalous score of image i that exceeds a normal score of
+image j; ties count half. If image i is drawn ``w[i]`` times and has ``P[i]`` anomalous and ``Q[i]``
+normal scores, the AUROC of the draw is ``(w U w) / ((w P) (w Q))``. One matrix product gives all
+replicates; nothing is scored or sorted again. The sums are multiples of one half far below 2^53, so
 that doubles hold them exactly.
 """
 
@@ -24,16 +24,16 @@ SAMPLE = 1 << 20
 def resamplings(anomalous: Labels, replicates: int, seed: int) -> Counts:
     """Return how often each replicate draws each image, ``(replicates, N)``.
 
-    A replicate draws, with replacement, as many anomalous images as there are and as many normal
-    ones. The counts follow from the labels and the seed alone: methods that are given the same are
-    compared image by image, and the replicates of their difference, or of an average over training
-    seeds, are the difference or average of their replicates. Categories are different images: for
-    an average over them, give each a seed of its own.
+    A replicate draws, with replacement, as many anomalous and as many normal images as there are.
+    The counts depend on the labels and the seed alone. Methods with the same counts are paired
+    image by image: the replicates of their difference, or of an average over training seeds, are
+    the difference or average of their replicates. Categories have different images: to average
+    over them, give each its own seed.
 
     Args:
         anomalous: the images' labels, ``(N,)``.
-        replicates: how many.
-        seed: of the draws.
+        replicates: the number of draws.
+        seed: the seed of the draws.
 
     Raises:
         ValueError: one of the classes is empty.
@@ -49,9 +49,9 @@ def resamplings(anomalous: Labels, replicates: int, seed: int) -> Counts:
 
 
 def image_replicates(scores: ScoreArray, anomalous: Labels, counts: Counts) -> Floats:
-    """Return each replicate's image AUROC, exactly, ``(R,)``. Takes a few N x N matrices.
+    """Return each replicate's exact image AUROC, ``(R,)``. Memory: a few N x N matrices.
 
-    A replicate that draws no score of one class has none, which is NaN.
+    It is NaN for a replicate that draws no score of one class.
 
     Args:
         scores: ``(N,)``.
@@ -70,23 +70,23 @@ def image_replicates(scores: ScoreArray, anomalous: Labels, counts: Counts) -> F
 def pixel_replicates(maps: ScoreArray, masks: Labels, counts: Counts) -> Floats:
     """Return each replicate's AUROC over the pixels of all images that it draws, ``(R,)``.
 
-    A replicate that draws no pixel of one class has none, which is NaN: few images may have theirs
-    within the crop.
+    It is NaN for a replicate that draws no pixel of one class, as few images may have defective
+    pixels within the crop.
 
-    Pixels are counted in bins between ``BINS`` quantiles of either class, each quantile being a bin
-    of its own: a bin holds either a single value or less than ``1 / BINS`` of each class. Only
-    pairs within the latter may be miscounted, by a half, so that a replicate is off by less than
-    ``max(w) sum(Q) / (2 BINS (w Q))``; it is exact where a class has no more than ``BINS`` pixels.
-    Of more than ``SAMPLE`` pixels the quantiles are those of an evenly spaced part, and the bound
-    holds about. The misses nearly cancel: on drawn maps of 224 and 480 px, all replicates and the
-    one with counts of one came within 1e-5 of `auroc`, which remains what is reported.
+    Pixels are counted in bins between ``BINS`` quantiles of each class; each quantile is also a bin
+    of its own. A bin therefore holds a single value, or less than ``1 / BINS`` of each class. Only
+    pairs within a bin of the second sort may be miscounted, by one half. The error of a replicate
+    is below ``max(w) sum(Q) / (2 BINS (w Q))``, and zero if a class has at most ``BINS`` pixels.
+    With more than ``SAMPLE`` pixels the quantiles come from an evenly spaced part of them, and the
+    bound holds approximately. Errors nearly cancel: on drawn maps of 224 and 480 px, all replicates
+    were within 1e-5 of `auroc`, whose value is the one reported.
 
-    Memory beside the maps is that of the sample and of five arrays of ``4 BINS`` numbers per image:
-    30 MB for 167 images, whatever their size.
+    Memory beside the maps: the sample, and five arrays of ``4 BINS`` numbers per image. That is
+    30 MB for 167 images of any size.
 
     Args:
         maps: ``(N, s, s)``.
-        masks: the pixels' labels, as the maps.
+        masks: the pixels' labels, in the shape of the maps.
         counts: how often each image is drawn, ``(R, N)``; all ones give the plain AUROC.
 
     Raises:
@@ -102,13 +102,13 @@ def pixel_replicates(maps: ScoreArray, masks: Labels, counts: Counts) -> Floats:
 
 
 def interval(replicates: Floats, level: float = 0.95) -> tuple[float, float]:
-    """Return the percentiles between which ``level`` of the replicates lie, NaN left out."""
+    """Return the ends of the central interval with ``level`` of the replicates, NaN left out."""
     low, high = np.nanquantile(replicates, [(1 - level) / 2, (1 + level) / 2])
     return float(low), float(high)
 
 
 def _check_numbers(scores: ScoreArray) -> None:
-    # The minimum is not a number where any is not, and takes no memory.
+    # The minimum is NaN if any score is, and computing it takes no memory.
     if np.isnan(scores.min()):
         raise ValueError("a score is not a number, so that it has no rank")
 
@@ -135,6 +135,6 @@ def _quantiles(scores: ScoreArray) -> ScoreArray:
 
 
 def _histogram(scores: ScoreArray, edges: ScoreArray) -> Counts:
-    # NumPy sorts by vector instructions, ten times as fast as it looks scores up among the edges.
+    # Sorting first is faster: NumPy sorts ten times as fast as it looks up unsorted scores.
     below = np.searchsorted(np.sort(scores), edges)
     return np.diff(below, prepend=0, append=len(scores))

@@ -1,4 +1,4 @@
-"""What can be watched of a representation without a single defect."""
+"""Diagnostics of a representation that need no defective image."""
 
 import numpy as np
 import numpy.typing as npt
@@ -6,14 +6,14 @@ import torch
 from torch import Tensor
 
 SAMPLE = 2048
-"""Patches whose neighbours are compared: their distances take 16 MiB a side."""
+"""How many patches are compared; the distance matrix of each space takes 16 MiB."""
 
 
 def effective_rank(features: Tensor) -> float:
     """Return how many directions features ``(N, d)`` use, between 1 and d.
 
-    The exponential of the entropy of the covariance's eigenvalues, as shares of their sum (Roy and
-    Vetterli, "The effective rank", 2007).
+    It is the exponential of the entropy of the covariance's eigenvalues, as shares of their sum
+    (Roy and Vetterli, "The effective rank", 2007).
     """
     shares = torch.linalg.eigvalsh(torch.cov(features.double().T)).clamp(min=0)
     shares = shares[shares > 0] / shares.sum()
@@ -21,12 +21,12 @@ def effective_rank(features: Tensor) -> float:
 
 
 def neighbour_overlap(before: Tensor, after: Tensor, k: int) -> float:
-    """Return the share of k nearest neighbours that are the same in two spaces, mean over patches.
+    """Return the mean share of a patch's k nearest neighbours that are the same in two spaces.
 
     Args:
         before: the patches in one space, ``(n, D)``.
-        after: the same in the other, ``(n, d)``.
-        k: how many neighbours, a patch itself not being one.
+        after: the same patches in the other space, ``(n, d)``.
+        k: the number of neighbours; a patch is not its own neighbour.
     """
     first, second = (_neighbours(space, k) for space in (before, after))
     same = (first[:, :, None] == second[:, None, :]).any(dim=2)

@@ -9,7 +9,7 @@ def discriminability_index(
 ) -> float | None:
     """Eq. 12: ``|mu_a - mu_n| / sqrt((sigma_a^2 + sigma_n^2) / 2)`` of two sets of image scores.
 
-    The variances are the sets' own (divided by their size). None where neither set varies.
+    Each variance is divided by the size of its set. The result is None if neither set varies.
 
     Example:
         >>> discriminability_index(np.array([0.0, 2.0]), np.array([6.0, 8.0]))
@@ -28,7 +28,7 @@ def discriminability_replicates(
     anomalous: npt.NDArray[np.bool_],
     counts: npt.NDArray[np.int64],
 ) -> npt.NDArray[np.float64]:
-    """Return Eq. 12 of each resampling of the images, ``(R,)``; NaN where its scores do not vary.
+    """Return Eq. 12 of each resampling of the images, ``(R,)``; NaN if its scores do not vary.
 
     Args:
         scores: image scores, ``(N,)``.
@@ -37,7 +37,7 @@ def discriminability_replicates(
     """
     means, variances = [], []
     for members in (anomalous, ~anomalous):
-        # Far from zero the variance would be the small difference of large squares.
+        # Without centring, the variance could be a small difference of large squares.
         centre = scores[members].mean(dtype=np.float64)
         centred = scores[members].astype(np.float64) - centre
         weights = counts[:, members] / counts[:, members].sum(axis=1, keepdims=True)
@@ -45,6 +45,6 @@ def discriminability_replicates(
         means.append(mean + centre)
         variances.append(np.maximum(weights @ centred**2 - mean**2, 0))
     spread = np.sqrt(sum(variances) / 2)
-    found: npt.NDArray[np.float64] = np.full(len(counts), np.nan)
-    np.divide(np.abs(means[0] - means[1]), spread, out=found, where=spread > 0)
-    return found
+    indices: npt.NDArray[np.float64] = np.full(len(counts), np.nan)
+    np.divide(np.abs(means[0] - means[1]), spread, out=indices, where=spread > 0)
+    return indices

@@ -23,18 +23,18 @@ def evaluate(
     masks: npt.NDArray[np.bool_] | None,
     resampling_seed: int,
 ) -> tuple[dict[str, Any], dict[str, npt.NDArray[np.float64]]]:
-    """Return ``metrics`` with ``reasons`` for each that is None, and their replicates.
+    """Return ``metrics``, with ``reasons`` for each that is None, and their bootstrap replicates.
 
-    Metrics are in [0, 1] (d' from 0 up); replicates are the same of resampled test images,
-    ``(REPLICATES,)``, none for a metric that is None.
+    Metrics are in [0, 1], except for d', which has no upper bound. Replicates ``(REPLICATES,)`` are
+    the same metrics of resampled test images; a metric that is None has none.
 
     Args:
         image_scores: ``(N,)``.
         anomalous: the images' labels, ``(N,)``.
         maps: anomaly maps ``(N, size, size)``.
-        masks: ``(N, size, size)``, or None where the category has none.
-        resampling_seed: decides which images each replicate takes: one for all runs of a category,
-            so that their differences are paired, and another for each category.
+        masks: ``(N, size, size)``, or None if the category has none.
+        resampling_seed: decides which images each replicate draws. All runs of a category need the
+            same seed, so that their differences are paired; other categories need other seeds.
     """
     counts = resamplings(anomalous, REPLICATES, resampling_seed)
     metrics: dict[str, float | None] = {

@@ -1,11 +1,15 @@
-"""What a memory bank takes (Appendix C.3)."""
+"""The size of a memory bank (Appendix C.3)."""
 
 
 def memory_bank_bytes(vectors: int, dimension: int) -> int:
     """Eq. S1: ``4 N_images H W (coreset share) dim(f)`` bytes.
 
     Args:
-        vectors: of the bank, ``N_images H W (coreset share)`` of them, rounded down.
-        dimension: of a vector.
+        vectors: the bank's vectors, ``N_images H W (coreset share)`` rounded down.
+        dimension: the dimension of a vector.
+
+    Example:
+        >>> memory_bank_bytes(1638, 512)
+        3354624
     """
     return 4 * vectors * dimension

@@ -1,4 +1,4 @@
-"""What a learner makes, before it is written."""
+"""The result of learning a representation, before it is written to files."""
 
 from dataclasses import dataclass, field
 
@@ -8,11 +8,11 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Learned:
-    """A representation, and what its making was like, by the names of the files to come.
+    """A representation and the record of its training, by the names of the files to write.
 
     Attributes:
         tensors: ``representation`` has the layers by name (``f.weight``, ``f.bias``, ...).
-        tables: for ReConPatch ``training``, a row an epoch.
+        tables: for ReConPatch ``training``, with a row for each epoch.
     """
 
     tensors: dict[str, dict[str, Tensor]]

@@ -1,7 +1,7 @@
-"""Linear maps in closed form: what a trained f is compared with.
+"""Linear maps in closed form, as controls for a trained f.
 
-None of them is the paper's. They tell how much of ReConPatch's result is the projection alone, or
-what any map that knows the features' covariance or neighbourhoods gives.
+They are not in the paper. They show how much of ReConPatch's result comes from the projection
+alone, or from any map that uses the features' covariance or neighbourhoods.
 """
 
 import numpy as np
@@ -17,9 +17,9 @@ from reconpatch.utils.errors import InputError
 
 ROWS = 16384
 SAMPLE = 4096
-"""Patches among which neighbours are looked for: their distances take 64 MiB."""
+"""How many patches are searched for neighbours; their distance matrix takes 64 MiB."""
 RIDGE = 1e-6
-"""Of a scatter matrix's mean eigenvalue, so that directions without variance stay finite."""
+"""Share of a scatter matrix's mean eigenvalue that is added, so that it can be inverted."""
 
 Matrix = npt.NDArray[np.float64]
 
@@ -27,21 +27,21 @@ Matrix = npt.NDArray[np.float64]
 def linear_map(
     patches: npt.NDArray[np.floating], settings: LinearMapSettings, seed: int
 ) -> nn.Linear:
-    """Return the map of patch features ``(N, h, w, D)`` that the settings name, as a layer f.
+    """Return the map that the settings name, from patch features ``(N, h, w, D)``, as a layer f.
 
-    ``random_projection`` has Gaussian weights that keep squared distances on average.
-    ``principal_components`` turns to the directions of largest variance, ``whitened_components``
-    also scales them to unit variance. ``neighbour_discriminant`` takes the directions in which
-    patches vary most for what they differ from their nearest neighbours, scaled to unit scatter
-    between these.
+    ``random_projection`` has Gaussian weights, which keep squared distances on average.
+    ``principal_components`` projects on the directions of largest variance;
+    ``whitened_components`` also scales these to unit variance. ``neighbour_discriminant`` takes the
+    directions with the largest ratio of all patches' variance to the scatter between nearest
+    neighbours, and scales that scatter to one.
 
     Args:
         patches: possibly memory-mapped.
         settings: the kind of map and its dimension d.
-        seed: of the random projection, and of the patches whose neighbours are looked for.
+        seed: the seed of the random projection, and of the sample that is searched for neighbours.
 
     Raises:
-        InputError: d is above D, where there are D directions.
+        InputError: d is larger than D, and the map has only D directions.
     """
     flat = patches.reshape(-1, patches.shape[-1])
     inputs, outputs = flat.shape[1], settings.dimension
@@ -50,8 +50,8 @@ def linear_map(
         return _layer(rng.normal(scale=outputs**-0.5, size=(outputs, inputs)), np.zeros(inputs))
     if outputs > inputs:
         raise InputError(
-            f"{settings.kind} has {inputs} directions, those of the patch features; a dimension of "
-            f"{outputs} is more. Take {inputs} or less."
+            f"{settings.kind} has only {inputs} directions, as many as patch features have "
+            f"dimensions, but dimension is {outputs}. Choose {inputs} or less."
         )
     mean, total = _moments(flat)
     if settings.kind == "neighbour_discriminant":
@@ -95,7 +95,7 @@ def _layer(weights: Matrix, mean: Matrix) -> nn.Linear:
 
 
 def _moments(flat: npt.NDArray[np.floating]) -> tuple[Matrix, Matrix]:
-    """Mean and covariance, a block of rows at a time."""
+    """The mean and the covariance, computed block by block."""
     total = np.zeros(flat.shape[1])
     products = np.zeros((flat.shape[1], flat.shape[1]))
     for start in range(0, len(flat), ROWS):

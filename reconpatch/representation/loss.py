@@ -11,21 +11,21 @@ from reconpatch.representation.similarity import squared_distances
 class RelaxedContrastiveLoss(torch.autograd.Function):
     """Eq. 7 with its gradient in closed form: one matrix product forward, one backward.
 
-    Let ``D_ij = ||z_i - z_j||``, ``mu_i`` its row mean (the zero self-distance counted in),
-    ``u_i = 1 / mu_i``, so that the relative distance is ``d_ij = u_i D_ij``, and
+    Let ``D_ij = ||z_i - z_j||``, ``mu_i`` its row mean (which includes the zero self-distance) and
+    ``u_i = 1 / mu_i``. The relative distance is ``d_ij = u_i D_ij``. Let further
 
         P_ij = (1 - w_ij) max(m u_i - u_i^2 D_ij, 0),
 
-    which is ``u_i (1 - w_ij) max(m - d_ij, 0)``. Row i of the loss is then, over B,
+    which equals ``u_i (1 - w_ij) max(m - d_ij, 0)``. B times row i of the loss is then
 
         u_i^2 sum_j w_ij D_ij^2  +  (m / u_i) sum_j P_ij - sum_j P_ij D_ij,
 
-    and half of what the row mean's own gradient takes back (nothing where it is detached)
+    and half of the row mean's own contribution to the gradient (zero if it is detached) is
 
         c_i = (u_i^2 sum_j w_ij D_ij^2 - sum_j P_ij D_ij) / B.
 
-    With ``C_ij = w_ij (u_i^2 + u_j^2) - (P_ij + P_ji + c_i u_i + c_j u_j) / D_ij``, the last term
-    left out between duplicates, which have no direction to be moved in, the gradient is
+    With ``C_ij = w_ij (u_i^2 + u_j^2) - (P_ij + P_ji + c_i u_i + c_j u_j) / D_ij``, without the
+    last term between duplicates, which have no direction to move in, the gradient is
 
         dL/dz_i = 2/B sum_j C_ij (z_i - z_j).
 
@@ -42,7 +42,7 @@ class RelaxedContrastiveLoss(torch.autograd.Function):
         squared = squared_distances(z)
         distances = squared.sqrt()
         mean = distances.mean(dim=1)
-        # A mini-batch of nothing but duplicates has no distances to be relative to.
+        # In a mini-batch of duplicates alone, the mean distance is zero.
         u = 1 / mean.clamp(min=tiny**0.5)
         squares = u.square() * (mean > 0)
         # One buffer serves all products: a fresh matrix costs as much as filling it.
@@ -82,8 +82,8 @@ def relaxed_contrastive_loss(
 ) -> Tensor:
     """Eq. 7 of embeddings ``z`` ``(B, D)`` and pseudo-labels ``(B, B)``, as a scalar.
 
-    The pseudo-labels must be symmetric, as Eq. 5 makes them, and never get a gradient.
-    ``detach_mean_distance`` takes the row mean of the relative distance as a constant.
+    The pseudo-labels must be symmetric, as Eq. 5 makes them; they get no gradient.
+    ``detach_mean_distance`` treats the row mean in the relative distance as a constant.
 
     Example:
         >>> z = torch.tensor([[0.0], [2.0]])  # The mean distance is 1, so that they are 2 apart.

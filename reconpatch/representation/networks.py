@@ -7,19 +7,19 @@ from reconpatch.settings.representation import RepresentationSettings
 
 
 class RepresentationNetwork(nn.Module):
-    """The feature representation layer f and the projection layer g, each one linear layer.
+    """The feature representation layer f and the projection layer g, each a linear layer.
 
-    Both are used in training; detection keeps f alone. Without a projection dimension g is the
-    identity (Table S4).
+    Training uses both; detection uses f alone. Without a projection dimension, g is the identity
+    (Table S4).
     """
 
     def __init__(self, input_dimension: int, settings: RepresentationSettings, seed: int) -> None:
-        """Draw the weights from ``seed``; the global random state stays as it was.
+        """Draw the weights from ``seed`` without changing the global random state.
 
         ``orthogonal`` draws (semi-)orthogonal weights and zero biases, so that f keeps all
-        distances where it has at least ``input_dimension`` outputs; ``uniform`` is torch's own
-        default. ``principal_components`` begins as ``orthogonal``; it is the training that knows
-        the patches.
+        distances if it has at least ``input_dimension`` outputs. ``uniform`` is torch's default.
+        ``principal_components`` begins as ``orthogonal``; ``train``, which has the patches, then
+        sets f.
         """
         super().__init__()
         with torch.random.fork_rng(devices=[]):

@@ -1,7 +1,7 @@
 """Pseudo-labels from the similarity network's embeddings of a mini-batch (Eqs. 1-6).
 
-Neighbourhoods are lists, never dense masks: with B patches and k neighbours, the contextual
-similarity costs B k^3 comparisons and B k^2 additions beside the one B x B distance matrix.
+Neighbourhoods are index lists, not dense masks. With B patches and k neighbours, the contextual
+similarity costs B k^3 comparisons and B k^2 additions, beside one B x B distance matrix.
 """
 
 import math
@@ -15,8 +15,8 @@ from reconpatch.settings.representation import RepresentationSettings
 def squared_distances(z: Tensor) -> Tensor:
     """Return all ``||z_i - z_j||^2`` of rows ``(B, D)`` as ``(B, B)``, the diagonal exactly zero.
 
-    One matrix product; the rows are centred first, so that rounding scales with their spread and
-    not with their distance from the origin.
+    It takes one matrix product. The rows are centred first, so that rounding errors grow with their
+    spread and not with their distance from the origin.
     """
     z = z - z.mean(dim=0)
     norms = z.square().sum(dim=1)
@@ -34,8 +34,8 @@ def pairwise_similarity(squared: Tensor, sigma: float | Tensor) -> Tensor:
                 [0.3679, 1.0000, 0.0067],
                 [0.0183, 0.0067, 1.0000]])
     """
-    # Numbers that underflow cost processors some thirty times as much, here and wherever the labels
-    # go. A floor of 1e-19 (in single precision) is far below what a label in [0, 1] resolves.
+    # Arithmetic on denormal numbers is some thirty times slower, here and wherever labels are used.
+    # A floor of 1e-19 (in single precision) is far below the resolution of a label in [0, 1].
     floor = math.log(torch.finfo(squared.dtype).tiny) / 2
     return (squared / -sigma).clamp_(min=floor).exp_()
 
@@ -43,8 +43,8 @@ def pairwise_similarity(squared: Tensor, sigma: float | Tensor) -> Tensor:
 def nearest_neighbours(squared: Tensor, k: int, *, include_self: bool) -> Tensor:
     """Return the indices ``(B, k)`` of ``N_k(i)``, nearest first (Section 3.2).
 
-    With ``include_self`` patch i is the first of its own neighbours, also where duplicates of it
-    are as near; without, it is none of them.
+    With ``include_self``, patch i is its own first neighbour, even if it has duplicates; without,
+    it is not among its neighbours.
 
     Example:
         >>> squared = squared_distances(torch.tensor([[0.0], [1.0], [4.0]]))
@@ -60,8 +60,8 @@ def nearest_neighbours(squared: Tensor, k: int, *, include_self: bool) -> Tensor
 def shared_neighbours(neighbours: Tensor, members: Tensor | None = None) -> Tensor:
     """Eq. 2: ``|N_k(i) & N_k(j)| / |N_k(i)|`` for each j of ``N_k(i)``, aligned to ``(B, k)``.
 
-    Everywhere else Eq. 2 is zero. With ``members``, bool ``(B, k)``, only those of the listed
-    neighbours are in the sets, and the values of the others are zero.
+    Eq. 2 is zero for every other j. ``members``, bool ``(B, k)``, restricts the sets to some of the
+    listed neighbours; the values of the others are zero.
     """
     theirs = neighbours[neighbours]
     same = neighbours[:, None, :, None] == theirs[:, :, None, :]
@@ -81,10 +81,10 @@ def reciprocal_neighbours(neighbours: Tensor) -> Tensor:
 def query_expansion(
     neighbours: Tensor, shared: Tensor, half: Tensor, members: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """Eq. 4: the mean of Eq. 2's rows over the half set, as a list of ``n`` terms a row.
+    """Eq. 4: the mean of Eq. 2's rows over the half set, as a list of ``n`` terms for each row.
 
-    A patch whose half set is empty (possible only where a patch is not its own neighbour) keeps
-    its own row of Eq. 2.
+    A patch with an empty half set keeps its own row of Eq. 2. That can happen only if patches are
+    not their own neighbours.
 
     Args:
         neighbours: ``N_k``, ``(B, k)``.
@@ -93,8 +93,8 @@ def query_expansion(
         members: which of those are in the half set, bool ``(B, h)``: by Eq. 4 the reciprocal ones.
 
     Returns:
-        Columns ``(B, n)`` and values ``(B, n)``, ``n = (h + 1) k``: the value of a pair is the sum
-        of its terms, and zero where it has none.
+        Columns ``(B, n)`` and values ``(B, n)``, ``n = (h + 1) k``. The value of a pair is the sum
+        of its terms, or zero if it has none.
     """
     alone = ~members.any(dim=1, keepdim=True)
     rows = torch.arange(len(neighbours), device=half.device)[:, None]
@@ -108,7 +108,7 @@ def add_symmetric(similarity: Tensor, columns: Tensor, values: Tensor) -> Tensor
     """Eq. 5: add ``(w_ij + w_ji) / 2`` of a list of terms to a matrix ``(B, B)``, in place.
 
     Args:
-        similarity: what is added to.
+        similarity: the matrix to add to.
         columns: ``(B, n)``, the j of each term of row i.
         values: ``(B, n)``, the terms.
     """
@@ -124,14 +124,14 @@ def add_symmetric(similarity: Tensor, columns: Tensor, values: Tensor) -> Tensor
 def pseudo_labels(zbar: Tensor, settings: RepresentationSettings) -> Tensor:
     """Eq. 6: ``alpha w_pair + (1 - alpha) w_ctx`` of ``(B, D)`` embeddings, ``(B, B)`` in [0, 1].
 
-    With ``sigma_unit`` ``mean_squared_distance``, sigma counts in the mini-batch's mean squared
-    distance between different patches.
+    If ``sigma_unit`` is ``mean_squared_distance``, sigma is a multiple of the mini-batch's mean
+    squared distance between different patches.
     """
     squared = squared_distances(zbar)
     sigma: float | Tensor = settings.sigma
     if settings.sigma_unit == "mean_squared_distance":
         mean = squared.sum() / (len(zbar) * (len(zbar) - 1))
-        # Of nothing but duplicates the mean is zero, and any sigma calls them alike.
+        # The mean is zero if all patches are duplicates; they are then alike for any sigma.
         sigma = settings.sigma * mean.clamp_(min=torch.finfo(zbar.dtype).tiny)
     neighbours = nearest_neighbours(squared, settings.k, include_self=settings.include_self)
     reciprocal = settings.neighbour_set == "reciprocal"
@@ -149,7 +149,7 @@ def pseudo_labels(zbar: Tensor, settings: RepresentationSettings) -> Tensor:
 def label_spread(labels: Tensor) -> tuple[float, float]:
     """Return the shares of pairs of different patches with labels below 0.1 and above 0.9.
 
-    Where nearly all are at one end, the pseudo-labels ``(B, B)`` tell hardly anything apart.
+    If nearly all are at one end, the pseudo-labels ``(B, B)`` carry hardly any information.
     """
     size = len(labels)
     others = ~torch.eye(size, dtype=torch.bool, device=labels.device)

@@ -22,7 +22,7 @@ from reconpatch.settings.representation import LinearMapSettings, Representation
 from reconpatch.utils.errors import InputError
 
 DELAY = 10
-"""Seconds after which a training shows its progress; shorter ones would only fill the log."""
+"""Seconds after which a training shows its progress, so that short ones do not fill the log."""
 
 HISTORY = ["epoch", "loss", "learning_rate", "labels_near_zero", "labels_near_one"]
 
@@ -38,27 +38,26 @@ def train(
 ) -> tuple[RepresentationNetwork, pd.DataFrame]:
     """Train f and g on patch features and return them with their history.
 
-    Every epoch draws all patches once, without regard to the image or place they come from, in
-    mini-batches; the last, incomplete one is left out. The learning rate falls from its start to
-    zero along one cosine over all steps. Beside the patches, memory is that of a handful of
-    ``batch_size x batch_size`` matrices.
+    Every epoch uses all patches once, in mini-batches; the last, incomplete one is left out. The
+    learning rate falls to zero along one cosine over all steps. Beside the patches, memory is that
+    of a handful of ``batch_size x batch_size`` matrices.
 
     Args:
         patches: patch features ``(N, h, w, D)``, possibly memory-mapped.
-        settings: every choice of the training.
-        seed: decides the initial weights and the order of the patches.
-        device: where the networks live.
-        description: what the progress bar calls the work.
-        after_epoch: called with the epoch and the network as it then is, also before the first
-            (epoch 0).
+        settings: all settings of the training.
+        seed: the seed of the initial weights and of the order of the patches.
+        device: the device of the networks.
+        description: the name of the work in the progress bar.
+        after_epoch: called after each epoch, and before the first with epoch 0, with the epoch and
+            the network.
 
     Returns:
-        The trained network, and a frame with the columns ``epoch`` (from 1), ``loss`` (mean over
-        the epoch's steps), and of its last step ``learning_rate``, ``labels_near_zero`` and
-        ``labels_near_one`` (see ``label_spread``).
+        The trained network, and a frame with the columns ``epoch`` (from 1), ``loss`` (the mean
+        over the epoch's steps), and, for the epoch's last step, ``learning_rate``,
+        ``labels_near_zero`` and ``labels_near_one`` (see ``label_spread``).
 
     Raises:
-        InputError: fewer patches than a mini-batch, or the loss is no longer finite.
+        InputError: there are fewer patches than a mini-batch needs, or the loss is not finite.
     """
     flat = patches.reshape(-1, patches.shape[-1])
     steps = len(flat) // settings.batch_size
@@ -164,9 +163,9 @@ def epoch_order(
 ) -> npt.NDArray[np.int64]:
     """Return an epoch's order of the patches ``(images, places)`` laid flat, each once.
 
-    ``patches`` shuffles them all. ``images`` goes through the images in random order, so that a
-    mini-batch has patches of one image or a few; ``positions`` likewise through the places in the
-    image.
+    ``patches`` shuffles all patches. ``images`` takes one image after the other, in random order,
+    so that a mini-batch has patches of a few images; ``positions`` does the same with the places in
+    the image.
     """
     rows = np.arange(images * places).reshape(images, places)
     if sampling == "patches":
@@ -178,11 +177,11 @@ def epoch_order(
 def _input_scaling(
     flat: npt.NDArray[np.floating], settings: RepresentationSettings
 ) -> tuple[Tensor, Tensor]:
-    """What is taken from each channel of a patch, and what it is then divided by."""
+    """The values to subtract from each channel of a patch, and to divide it by."""
     if settings.input_scaling == "none":
         return torch.zeros(flat.shape[1]), torch.ones(flat.shape[1])
     scale = torch.from_numpy(flat.std(axis=0, dtype=np.float64)).float()
-    # A channel that never varies has nothing to scale.
+    # A constant channel is not scaled.
     scale[scale == 0] = 1
     return torch.from_numpy(flat.mean(axis=0, dtype=np.float64)).float(), scale
 
@@ -191,7 +190,7 @@ def _input_scaling(
 def _on_patches(
     network: RepresentationNetwork, shift: Tensor, scale: Tensor
 ) -> RepresentationNetwork:
-    """Return a copy of a network on scaled patches that takes them as they are."""
+    """Return a copy of a network for scaled patches that takes unscaled ones."""
     folded = copy.deepcopy(network)
     folded.f.weight.div_(scale)
     folded.f.bias.sub_(folded.f.weight @ shift)

@@ -15,7 +15,7 @@ from reconpatch.utils.errors import InputError
 WEIGHTS = "weights"
 
 
-def supply(
+def fetch_suite(
     suite: Suite,
     config: Path,
     weights_folder: Path,

@@ -99,7 +99,7 @@ def test_all_problems_are_told_at_once(
     with pytest.raises(InputError) as error:
         read(category_folder)
     lines = str(error.value).splitlines()
-    assert lines[0] == f"the category part of parts in {category_folder} cannot be used:"
+    assert lines[0] == f"The category part of parts in {category_folder} cannot be used:"
     assert len(lines) == 5
     for path in (*bad, absent):
         assert sum(str(path) in line for line in lines) == 1

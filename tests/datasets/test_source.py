@@ -14,9 +14,9 @@ from reconpatch.utils.errors import InputError
     ("settings", "complaint"),
     [
         ({"layout": "mvtec"}, "layout mvtec needs a root"),
-        ({"layout": "elpv", "root": "/data"}, "layout elpv takes no root"),
-        ({"layout": "mvtec", "root": "/data", "train": 5}, "leave split_seed, train and"),
-        ({"layout": "demo", "root": "/data", "split_seed": 5}, "leave split_seed, train and"),
+        ({"layout": "elpv", "root": "/data"}, "layout elpv has no root"),
+        ({"layout": "mvtec", "root": "/data", "train": 5}, "leave out split_seed, train"),
+        ({"layout": "demo", "root": "/data", "split_seed": 5}, "leave out split_seed, train"),
         ({"layout": "elpv", "train": 0}, "greater than or equal to 1"),
         ({"layout": "elpv", "trian": 5}, "Extra inputs are not permitted"),
     ],
@@ -47,7 +47,7 @@ def test_elpv_under_a_name_of_its_own() -> None:
 
 
 def test_categories_that_do_not_exist(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="the demo has no category bottle; it has washer and we"):
+    with pytest.raises(InputError, match="The demo has no category bottle; it has washer and we"):
         load_category(Source(layout="demo", dataset="demo", root=tmp_path), "bottle")
     with pytest.raises(InputError, match="ELPV has no category bottle; it has mono and poly"):
         load_category(Source(layout="elpv", dataset="elpv"), "bottle")

@@ -59,5 +59,7 @@ def test_a_random_projection_keeps_squared_distances_on_average() -> None:
 
 
 def test_more_directions_than_there_are_is_refused() -> None:
-    with pytest.raises(InputError, match=r"principal_components has 5 directions.*Take 5 or less"):
+    with pytest.raises(
+        InputError, match=r"principal_components has only 5 directions.*Choose 5 or less"
+    ):
         mapped(correlated(), "principal_components", 6)

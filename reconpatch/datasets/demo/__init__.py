@@ -1,1 +1,1 @@
-"""A procedural data set, small enough for a laptop and free of any licence."""
+"""A drawn data set: small, and free of any licence."""

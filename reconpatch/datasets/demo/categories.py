@@ -1,4 +1,4 @@
-"""The demo set's categories and how many images each has, apart from how they are drawn."""
+"""The demo set's categories: their kinds, defects and numbers of images."""
 
 from dataclasses import dataclass
 
@@ -10,14 +10,14 @@ TRAIN, TEST_GOOD, TEST_PER_DEFECT = 40, 12, 6
 
 @dataclass(frozen=True)
 class DemoCategory:
-    """A drawn category: object or texture, and the names of its defects."""
+    """A drawn category: its kind, and the names of its defects."""
 
     kind: Kind
     defects: tuple[str, ...]
 
     @property
     def folders(self) -> dict[str, int]:
-        """How many images lie in each of its folders."""
+        """The number of images in each of its folders."""
         return {
             f"train/{GOOD}": TRAIN,
             f"test/{GOOD}": TEST_GOOD,
@@ -26,7 +26,7 @@ class DemoCategory:
 
     @property
     def published(self) -> PublishedCategory:
-        """The same facts as of a published data set's category."""
+        """The same facts in the form that published data sets have."""
         return PublishedCategory(self.kind, TRAIN, TEST_GOOD, TEST_PER_DEFECT * len(self.defects))
 
 

@@ -1,4 +1,4 @@
-"""One picture of the demo set, without and with its defect, and the mask between the two."""
+"""Draw one picture of the demo set, without and with its defect, and the mask of the difference."""
 
 import zlib
 from typing import NamedTuple
@@ -17,14 +17,14 @@ SIZE = 256
 DRAW = {"washer": washer.draw, "weave": weave.draw}
 
 VISIBLE = 5
-"""The least change, in grey levels of 255, that counts as part of a defect."""
+"""The smallest change, in grey levels of 255, that counts as a defect."""
 
 SPECK = 12
-"""Changed regions of fewer pixels than this are left as they were."""
+"""Changed regions with fewer pixels than this are undone."""
 
 
 class Rendering(NamedTuple):
-    """A picture as 8-bit RGB, (256, 256, 3), and the pixels in which the two differ, (256, 256)."""
+    """Two pictures, (256, 256, 3) in 8-bit RGB, and the pixels in which they differ, (256, 256)."""
 
     clean: NDArray[np.uint8]
     defective: NDArray[np.uint8]
@@ -51,7 +51,7 @@ def render(category: str, split: str, defect: str, index: int, seed: int) -> Ren
 
 
 def _developed(picture: Picture, scene: np.random.Generator) -> NDArray[np.uint8]:
-    """Return what a camera makes of the picture: a little blur and noise, and display gamma."""
+    """Return the picture as a camera takes it: with a little blur and noise, and display gamma."""
     blurred = scipy.ndimage.gaussian_filter(picture, (0.45, 0.45, 0), truncate=3)
     levels = 255 * np.clip(blurred, 0, 1) ** (1 / 1.8)
     levels += 1.1 * scene.standard_normal((SIZE, SIZE, 1), dtype=np.float32)
@@ -60,10 +60,10 @@ def _developed(picture: Picture, scene: np.random.Generator) -> NDArray[np.uint8
 
 
 def _confined(clean: NDArray[np.uint8], defective: NDArray[np.uint8]) -> Rendering:
-    """Return the pair with the change confined to solid regions, all of whose pixels differ.
+    """Return both pictures with the change limited to solid regions, in which every pixel differs.
 
-    A mask straight from the difference would be full of holes where a defect happens to have its
-    background's colour, and frayed where it fades out.
+    The plain difference would have holes where a defect has its background's colour, and frayed
+    edges where it fades out.
     """
     change = np.abs(defective.astype(int) - clean).max(axis=2)
     region = scipy.ndimage.binary_closing(change >= VISIBLE, iterations=2)
@@ -73,7 +73,7 @@ def _confined(clean: NDArray[np.uint8], defective: NDArray[np.uint8]) -> Renderi
     region = (sizes >= SPECK)[labels]
 
     defective = np.where(region[..., None], defective, clean)
-    chance = region & (defective == clean).all(axis=2)
+    equal = region & (defective == clean).all(axis=2)
     # One level darker or brighter, which nobody sees.
-    defective[chance] = np.where(clean[chance] > 0, clean[chance] - 1, 1)
+    defective[equal] = np.where(clean[equal] > 0, clean[equal] - 1, 1)
     return Rendering(clean, defective, region)

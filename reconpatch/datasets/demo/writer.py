@@ -1,4 +1,4 @@
-"""The demo set on disk, in the MVTec AD layout."""
+"""Write the demo set to disk, in the MVTec AD layout."""
 
 import os
 import shutil
@@ -17,11 +17,11 @@ from reconpatch.utils.errors import InputError
 def write_demo(root: Path, seed: int) -> None:
     """Write both demo categories below ``root``, whole or not at all.
 
-    Each has the images that its entry in ``CATEGORIES`` states, and exact masks of the defects; all
-    are PNG files of 256 x 256 pixels. On one machine, the same seed writes the same bytes.
+    ``CATEGORIES`` says how many images each has; every defect has an exact mask. All files are PNG
+    images of 256 x 256 pixels. On one machine, the same seed writes the same bytes.
 
     Raises:
-        InputError: ``root`` already holds something.
+        InputError: ``root`` is a file, or a folder that is not empty.
     """
     if root.exists() and (not root.is_dir() or any(root.iterdir())):
         raise InputError(
@@ -51,7 +51,7 @@ def _write_folder(root: Path, category: str, folder: str, count: int, seed: int)
         masks.mkdir(parents=True)
     for index in range(count):
         picture = render(category, split, defect, index, seed)
-        # The noise hardly compresses; at a higher level the packing takes as long as the drawing.
+        # Noise hardly compresses, and a higher level would take as long as the drawing.
         Image.fromarray(picture.defective).save(images / f"{index:03}.png", compress_level=1)
         if defect != GOOD:
             mask = picture.mask.astype(np.uint8) * 255
