@@ -12,4 +12,4 @@ rule all:
     default_target: True
     input:
         # Each table by name: Snakemake misses a new one where it is asked for the page alone.
-        whole_report,
+        rules.report.output,

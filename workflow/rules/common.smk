@@ -9,6 +9,13 @@ from snakemake.exceptions import WorkflowError
 from reconpatch.datasets.source import kind_in, reader_code
 from reconpatch.fetching.catalogue import load_catalogue
 from reconpatch.fetching.fetch import STAMP
+from reconpatch.planning.resources import (
+    PROCESS_MB,
+    batch_resources,
+    extraction_resources,
+    inspection_resources,
+)
+from reconpatch.planning.workload import count_images
 from reconpatch.suites.runs import batches, runs_of, summary, timed_runs
 from reconpatch.suites.suite import load_suite
 from reconpatch.suites.cells import panels
@@ -55,6 +62,8 @@ try:
     BATCHES = {batch.id: batch for batch in batches(SUITE)}
     TIMED = timed_runs(SUITE)
     FIGURES = [name for name in SUITE.experiments.figures if panels(SUITE, name)]
+    if workflow.output_settings.dryrun:
+        print(summary(SUITE), file=sys.stderr)
 except InputError as error:
     raise WorkflowError(str(error))
 
@@ -82,19 +91,6 @@ wildcard_constraints:
     patches="[0-9a-f]{12}",
     experiment=r"\w+",
     figure="|".join(FIGURES) or "none",
-
-
-@cache
-def print_summary():
-    print(summary(SUITE), file=sys.stderr)
-
-
-def whole_report(wildcards):
-    """All that a suite is to leave. A dry run says how many runs that takes."""
-    # Snakemake knows whether its run is dry once it builds the DAG, which is when it asks this.
-    if workflow.dryrun:
-        print_summary()
-    return rules.report.output
 
 
 def category_folders(wildcards):
@@ -134,6 +130,30 @@ def stored(dataset, category, settings):
 
 def batch_of(wildcards):
     return BATCHES["{dataset}/{category}/{experiment}".format(**wildcards)]
+
+
+@cache
+def images_of(dataset, category):
+    """How many images a category has."""
+    inspected = f"{DATA}/category.json".format(dataset=dataset, category=category)
+    return count_images(SOURCES[dataset], category, Path(inspected))
+
+
+def inspection_needs(wildcards):
+    """What the inspection of a category takes at most."""
+    return inspection_resources(images_of(wildcards.dataset, wildcards.category))
+
+
+def extraction_needs(wildcards):
+    """What the extraction of some patch features takes at most."""
+    images = images_of(wildcards.dataset, wildcards.category)
+    return extraction_resources(EXTRACTIONS[wildcards.patches], images)
+
+
+def batch_needs(wildcards):
+    """What the measurement of a batch takes at most."""
+    images = images_of(wildcards.dataset, wildcards.category)
+    return batch_resources(batch_of(wildcards), images, on_gpu=not ON_CPU)
 
 
 def texture_inputs(batch):

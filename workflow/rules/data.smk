@@ -7,6 +7,10 @@ rule demo:
         "logs/benchmarks/demo.tsv"
     conda:
         "../../environment.yml"
+    resources:
+        mem_mb=1000,
+        runtime=10,
+        disk_mb=100,
     params:
         code=code_fingerprint(*STEPS["demo"]),
     shell:
@@ -23,11 +27,18 @@ for NAME, ROOT in TO_FETCH.items():
             f"{ROOT}/{STAMP}",
         log:
             f"logs/fetch-{NAME}.log",
+        benchmark:
+            f"logs/benchmarks/fetch-{NAME}.tsv"
         # Whatever cannot be had shows before hours of work, not after.
         priority: 200
         localrule: True
         conda:
             "../../environment.yml"
+        resources:
+            mem_mb=1000,
+            runtime=600,
+            # The archive, and what comes out of it.
+            disk_mb=int(2 * 1074 * CATALOGUE[NAME].unpacked_gib),
         params:
             suite=SUITE.name,
             dataset=NAME,
@@ -40,12 +51,17 @@ for NAME, ROOT in TO_FETCH.items():
             " 2>&1 | tee {log:q}"
 
 
+# It has no benchmark, which would count as its output: once written, nothing would be done again.
 rule data:
     log:
         f"logs/data-{SUITE.name}.log",
     localrule: True
     conda:
         "../../environment.yml"
+    resources:
+        mem_mb=1000,
+        runtime=600,
+        disk_mb=int(2 * 1074 * sum(CATALOGUE[name].unpacked_gib for name in TO_FETCH)),
     params:
         suite=SUITE.name,
         data_root=config["data_root"],
@@ -69,6 +85,10 @@ rule inspect:
     priority: 100
     conda:
         "../../environment.yml"
+    resources:
+        mem_mb=lambda wildcards, attempt: attempt * inspection_needs(wildcards).mem_mb,
+        runtime=lambda wildcards, attempt: attempt * inspection_needs(wildcards).runtime,
+        disk_mb=lambda wildcards: inspection_needs(wildcards).disk_mb,
     params:
         source=lambda wildcards: SOURCES[wildcards.dataset].model_dump_json(),
         kind=lambda wildcards: kind_in(SOURCES[wildcards.dataset], wildcards.category)

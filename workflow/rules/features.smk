@@ -17,6 +17,9 @@ rule extract:
     threads: config["threads"]
     resources:
         gpu=GPUS,
+        mem_mb=lambda wildcards, attempt: attempt * extraction_needs(wildcards).mem_mb,
+        runtime=lambda wildcards, attempt: attempt * extraction_needs(wildcards).runtime,
+        disk_mb=lambda wildcards: extraction_needs(wildcards).disk_mb,
     params:
         patches=lambda wildcards: EXTRACTIONS[wildcards.patches].model_dump_json(),
         weights=config["weights_folder"],

@@ -18,6 +18,11 @@ rule figure:
         f"logs/benchmarks/{SUITE.name}-{{figure}}.tsv"
     conda:
         "../../environment.yml"
+    resources:
+        mem_mb=lambda wildcards, attempt: attempt * PROCESS_MB,
+        runtime=lambda wildcards, attempt: attempt
+        * (30 + len(runs_of(SUITE, wildcards.figure))),
+        disk_mb=100,
     params:
         data_root=config["data_root"],
         caption=lambda wildcards: SUITE.experiments.figures[wildcards.figure].caption,
@@ -69,6 +74,10 @@ rule report:
         f"logs/benchmarks/{SUITE.name}-report.tsv"
     conda:
         "../../environment.yml"
+    resources:
+        mem_mb=lambda wildcards, attempt: attempt * PROCESS_MB,
+        runtime=lambda wildcards, attempt: attempt * (30 + len(OWNERS) // 10),
+        disk_mb=1000,
     params:
         data_root=config["data_root"],
         experiments=SUITE.experiments.key,

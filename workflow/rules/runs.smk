@@ -14,6 +14,9 @@ rule measure:
     threads: config["threads"]
     resources:
         gpu=GPUS,
+        mem_mb=lambda wildcards, attempt: attempt * batch_needs(wildcards).mem_mb,
+        runtime=lambda wildcards, attempt: attempt * batch_needs(wildcards).runtime,
+        disk_mb=lambda wildcards, attempt: attempt * batch_needs(wildcards).disk_mb,
     params:
         data_root=config["data_root"],
         weights=config["weights_folder"],
@@ -40,10 +43,14 @@ rule time_inference:
         f"logs/benchmarks/time-inference-{SUITE.name}.tsv"
     conda:
         "../../environment.yml"
-    # Nothing else runs beside it, as that would count.
+    # Nothing else runs beside it here, as that would count. On a cluster, whose cores are not known,
+    # it asks for its own.
     threads: workflow.resource_settings.cores or config["threads"]
     resources:
         gpu=GPUS,
+        mem_mb=lambda wildcards, attempt: attempt * PROCESS_MB,
+        runtime=lambda wildcards, attempt: attempt * (10 + 2 * len(TIMED)),
+        disk_mb=100,
     params:
         data_root=config["data_root"],
         weights=config["weights_folder"],
