@@ -23,7 +23,7 @@ class LinearMapRecipe(MemoryBankRecipe):
     """
 
     method: Literal["linear map"] = "linear map"
-    representation: LinearMapSettings
+    representation: LinearMapSettings = LinearMapSettings()
 
     @property
     def learned(self) -> Settings:

@@ -125,7 +125,7 @@ def test_an_image_scores_as_its_highest_patch() -> None:
 @pytest.mark.parametrize("name", METHODS)
 def test_a_methods_file_says_where_it_comes_from(name: str) -> None:
     head = sys.modules[METHODS[name].__module__].__doc__ or ""
-    assert METHODS[name].name() == name
+    assert METHODS[name].name() == METHODS[name].Recipe().method == name
     for said in ("Paper: ", "Reads: ", "Learns: "):
         assert said in head
 
