@@ -5,7 +5,6 @@ The Snakefile counts images with this, so torch is imported in the functions tha
 
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import islice
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -22,8 +21,6 @@ from reconpatch.suites.cells import panels
 from reconpatch.suites.runs import Batch, Run, batches, runs_of, timed_runs
 from reconpatch.suites.suite import Suite
 
-EXAMPLES = 8
-
 
 @dataclass(frozen=True)
 class Images:
@@ -34,14 +31,12 @@ class Images:
         test: test images, normal and anomalous.
         has_masks: whether the anomalous ones have masks.
         origin: what says so: ``inspect``'s list, the files themselves, or what is published.
-        examples: a few training images, where there are some on this machine.
     """
 
     train: int
     test: int
     has_masks: bool
     origin: Literal["inspected", "listed", "published"]
-    examples: tuple[Path, ...] = ()
 
 
 class Patches(NamedTuple):
@@ -288,13 +283,11 @@ def count_images(source: Source, name: str, inspected: Path) -> Images:
         return _counted(Category.read(inspected), "inspected")
     folder = source.root / name if source.root else None
     if folder and (normal := folder / "train" / "good").is_dir():
-        train = list_images(normal)
         return Images(
-            train=len(train),
+            train=len(list_images(normal)),
             test=sum(len(list_images(part)) for part in (folder / "test").glob("*/")),
             has_masks=(folder / "ground_truth").is_dir(),
             origin="listed",
-            examples=tuple(train[:EXAMPLES]),
         )
     if published := published_in(source, name):
         test = published.test_good + published.test_defective
@@ -303,14 +296,7 @@ def count_images(source: Source, name: str, inspected: Path) -> Images:
 
 
 def _counted(category: Category, origin: Literal["inspected", "listed"]) -> Images:
-    found = (sample.image for sample in category.train if sample.image.is_file())
-    return Images(
-        len(category.train),
-        len(category.test),
-        category.has_masks,
-        origin,
-        tuple(islice(found, EXAMPLES)),
-    )
+    return Images(len(category.train), len(category.test), category.has_masks, origin)
 
 
 def patches_of(settings: FeatureSettings) -> Patches:
