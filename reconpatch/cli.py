@@ -29,7 +29,13 @@ Reports = Annotated[Path, typer.Option(help="Where the reports lie.")]
 Weights = Annotated[Path, typer.Option(help="Where local weight files lie.")]
 TextureFolder = Annotated[Path, typer.Option(help="DTD's folder; it need not be there.")]
 Seed = Annotated[int, typer.Option(help="Decides every draw of the step.", min=0)]
-Device = Annotated[str, typer.Option(help="cpu, cuda, cuda:N, or auto: a GPU where there is one.")]
+Device = Annotated[
+    str, typer.Option(help="cpu, cuda: a free GPU, cuda:N, or auto: a GPU where there is one.")
+]
+Precision = Annotated[
+    Literal["highest", "high"],
+    typer.Option(help="high: TF32 in matrix products and convolutions on a GPU."),
+]
 Threads = Annotated[int, typer.Option(help="CPU threads; part of what makes bits repeat.", min=1)]
 
 
@@ -123,6 +129,7 @@ def extract(
     weights: Weights = Path("weights"),
     device: Device = "auto",
     threads: Threads = 2,
+    matrix_precision: Precision = "highest",
 ) -> None:
     """Compute a category's patch features, once for all runs that share them."""
     from reconpatch.datasets import Category
@@ -135,7 +142,7 @@ def extract(
         ExtractionSettings.model_validate_json(patches),
         output,
         weights_folder=weights,
-        device=set_up_torch(device, threads),
+        device=set_up_torch(device, threads, matrix_precision),
         threads=threads,
     )
 
@@ -153,6 +160,7 @@ def measure(
     textures: TextureFolder = Path("data/dtd"),
     device: Device = "auto",
     threads: Threads = 2,
+    matrix_precision: Precision = "highest",
 ) -> None:
     """Train, detect and evaluate an experiment's runs on a category (Eqs. 1-12, Appendix D)."""
     from reconpatch.refinement import find_textures
@@ -166,7 +174,8 @@ def measure(
         for batch in batches(_suite(suite, data_root, config))
         if (batch.experiment, batch.dataset, batch.category) == wanted
     )
-    measure(batch, results, set_up_torch(device, threads), weights, find_textures(textures))
+    where = set_up_torch(device, threads, matrix_precision)
+    measure(batch, results, where, weights, find_textures(textures))
     write_manifest(batch, results)
 
 
@@ -179,6 +188,7 @@ def time_inference(
     weights: Weights = Path("weights"),
     device: Device = "auto",
     threads: Threads = 2,
+    matrix_precision: Precision = "highest",
 ) -> None:
     """Measure the time that one image takes, for the runs of which a table shows it."""
     from reconpatch.runs.recipe_run import RecipeRun
@@ -186,7 +196,7 @@ def time_inference(
     from reconpatch.suites import timed_runs
     from reconpatch.utils.devices import set_up_torch
 
-    where = set_up_torch(device, threads)
+    where = set_up_torch(device, threads, matrix_precision)
     runs = timed_runs(_suite(suite, data_root, config))
     time_inference([RecipeRun(run, results, where) for run in runs], weights)
 

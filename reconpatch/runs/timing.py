@@ -12,7 +12,7 @@ from reconpatch.detection import anomaly_maps
 from reconpatch.features import image_batches, load_backbone, patch_features
 from reconpatch.runs.recipe_run import RecipeRun
 from reconpatch.utils.files import write_json
-from reconpatch.utils.provenance import provenance
+from reconpatch.utils.provenance import provenance, wait_for_gpu
 
 WARM_UPS, ITERATIONS = 10, 30
 """Appendix C.2."""
@@ -65,14 +65,9 @@ def inference_times(detect: Callable[[Tensor], object], images: Iterable[Tensor]
     """
     milliseconds = []
     for image in islice(cycle(images), WARM_UPS + ITERATIONS):
-        _wait()
+        wait_for_gpu()
         start = time.perf_counter()
         detect(image)
-        _wait()
+        wait_for_gpu()
         milliseconds.append(1000 * (time.perf_counter() - start))
     return milliseconds[WARM_UPS:]
-
-
-def _wait() -> None:
-    if torch.cuda.is_available():
-        torch.cuda.synchronize()
