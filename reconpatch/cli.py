@@ -335,7 +335,14 @@ def main() -> None:
     """Run the command line; a mistake of the user's ends in its message alone, with exit code 2."""
     try:
         app()
-    except InputError as error:
+    except Exception as error:
+        # torch's error is known by its name, as torch itself is slow to import.
+        if type(error).__name__ == "OutOfMemoryError":
+            from reconpatch.utils.halving import out_of_memory
+
+            error = out_of_memory(error)
+        if not isinstance(error, InputError):
+            raise
         console = Console(stderr=True, highlight=False, soft_wrap=True)
         console.print(f"[bold red]Error:[/] {escape(str(error))}")
         sys.exit(2)

@@ -1,5 +1,6 @@
 """A run's detection: coreset of the training patches, scores of test and training patches."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -36,6 +37,12 @@ class Scores:
         """Return patch scores ``(N, h, w)`` with the largest of each image as the image's."""
         return cls(patches.amax(dim=(1, 2)).cpu().numpy(), patches.cpu().numpy())
 
+    @classmethod
+    def joined(cls, parts: "Iterable[Scores]") -> "Scores":
+        """Return the scores of images that were scored in parts."""
+        images, patches = zip(*((part.images, part.patches) for part in parts), strict=True)
+        return cls(np.concatenate(images), np.concatenate(patches))
+
 
 @torch.inference_mode()
 def represent(
@@ -50,7 +57,7 @@ def represent(
     That is ``f(p)`` for a representation layer f. Without one (PatchCore) it is the patch features,
     averaged over neighbouring channels down to ``pooled_dimension`` where that is given, as
     PatchCore's public code comes to its target dimension. Memory: ``4 N h w d`` bytes on the
-    device.
+    device, and ``4 ROWS (D + d)`` on the way; none for patch features that stay as they lie.
 
     Args:
         patches: patch features ``(N, h, w, D)``, possibly memory-mapped.
@@ -69,11 +76,14 @@ def represent(
         transform, dimension = layer.to(device), layer.out_features
     elif pooled_dimension is not None:
         transform, dimension = nn.AdaptiveAvgPool1d(pooled_dimension), pooled_dimension
+    elif flat.device == device:
+        return flat.float()
     else:
-        return flat.to(device, torch.float32)
+        transform, dimension = nn.Identity(), flat.shape[1]
     features = torch.empty(len(flat), dimension, device=device)
     for rows, filled in zip(flat.split(ROWS), features.split(ROWS), strict=True):
-        filled.copy_(transform(rows.to(device, torch.float32)))
+        # What is stored in half precision is widened there.
+        filled.copy_(transform(rows.to(device).float()))
     return features
 
 
@@ -126,7 +136,7 @@ def score_training(
     images that the bank has seen. Without them each image is as new to the bank as a test image.
 
     Args:
-        bank: the coreset's vectors ``(M, d)``. A copy of them is searched for each image.
+        bank: the coreset's vectors ``(M, d)``. On a CPU a copy of them is searched for each image.
         bank_indices: the training patches that they are, ``(M,)``.
         features: the training patches' features ``(N h w, d)``, where the bank is.
         grid: ``(h, w)``.
@@ -137,7 +147,7 @@ def score_training(
         InputError: all of the bank's vectors come from one image.
     """
     patches = grid[0] * grid[1]
-    owners = (bank_indices // patches).to(bank.vectors.device)
+    owners = bank_indices.cpu() // patches
     if (owners == owners[0]).all():
         raise InputError(
             f"All {len(owners)} vectors of the memory bank come from one training image, which "
@@ -149,6 +159,6 @@ def score_training(
     images = np.empty(len(by_image), np.float32)
     scores = np.empty((len(by_image), *grid), np.float32)
     for image, own in enumerate(tqdm(by_image, desc=description, unit="image", delay=DELAY)):
-        found = score(MemoryBank(bank.vectors[owners != image]), own, grid, settings)
+        found = score(bank.without(owners == image), own, grid, settings)
         images[image], scores[image] = found.images[0], found.patches[0]
     return Scores(images, scores)

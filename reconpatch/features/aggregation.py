@@ -66,7 +66,7 @@ def pool_as_patchcore(
             unfolded = upsample(unfolded.unflatten(2, layer.shape[-2:]), grid)
             layers.append(F.adaptive_avg_pool1d(unfolded.flatten(2).mT, layer_dimension))
     together = torch.stack(layers, dim=2).flatten(2)
-    return F.adaptive_avg_pool1d(together, target_dimension).unflatten(1, grid)
+    return F.adaptive_avg_pool1d(together, target_dimension).view(-1, *grid, target_dimension)
 
 
 def upsample(maps: Tensor, grid: Size) -> Tensor:
@@ -80,12 +80,12 @@ def upsample(maps: Tensor, grid: Size) -> Tensor:
     if not maps.is_cuda:
         return F.interpolate(maps, size=tuple(grid), mode="bilinear", align_corners=False)
     rows, columns = (
-        _interpolation(cells, size, maps)
-        for cells, size in zip(maps.shape[-2:], grid, strict=True)
+        _interpolation(cells, size, maps) for cells, size in zip(maps.shape[-2:], grid, strict=True)
     )
     # With the channels last, as a backbone on a GPU has them, this needs no copy.
     tall = (rows @ maps.permute(0, 2, 3, 1).flatten(2)).unflatten(2, (maps.shape[3], -1))
-    return (columns @ tall).permute(0, 3, 1, 2)
+    whole: Tensor = columns @ tall
+    return whole.permute(0, 3, 1, 2)
 
 
 def _interpolation(cells: int, size: int, like: Tensor) -> Tensor:

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Never
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 from tqdm import tqdm
@@ -17,6 +18,7 @@ from reconpatch.features.store import FeatureStore, Split
 from reconpatch.settings import ExtractionSettings, FeatureSettings
 from reconpatch.utils.files import atomic_write, write_json
 from reconpatch.utils.fingerprint import fingerprint, source_hash
+from reconpatch.utils.halving import Blocks
 from reconpatch.utils.provenance import Stopwatch, provenance
 
 
@@ -91,14 +93,20 @@ def _extract_split(
     device = next(backbone.network.parameters()).device
     array = None
     row = 0
-    for batch in batches:
-        patches = patch_features(backbone(batch.to(device)), settings).cpu().numpy()
+
+    def passed(images: Tensor) -> npt.NDArray[np.float32]:
+        found: npt.NDArray[np.float32]
+        found = patch_features(backbone(images.to(device)), settings).cpu().numpy()
+        return found
+
+    blocks = Blocks(count)
+    for patches in (made for batch in batches for made in blocks(passed, batch)):
         if array is None:
             shape = (count, *patches.shape[1:])
             array = np.lib.format.open_memmap(path, "w+", dtype=settings.stored_as, shape=shape)
-        array[row : row + len(batch)] = patches
-        row += len(batch)
-        progress.update(len(batch))
+        array[row : row + len(patches)] = patches
+        row += len(patches)
+        progress.update(len(patches))
     if array is None:
         array = np.lib.format.open_memmap(path, "w+", dtype=settings.stored_as, shape=(0, 0, 0, 0))
     array.flush()

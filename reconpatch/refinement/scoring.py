@@ -5,11 +5,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
+from torch import Tensor
 from tqdm import tqdm
 
 from reconpatch.features import Backbone, patch_features
 from reconpatch.methods.method import Method
 from reconpatch.settings import FeatureSettings
+from reconpatch.utils.halving import Blocks
 
 IMAGES = 16
 """About how many images go through the backbone at a time."""
@@ -42,11 +44,16 @@ def score_simulated(
     count, versions = images.shape[:2]
     at_once = max(1, IMAGES // versions)
     scores: npt.NDArray[np.float32] | None = None
+
+    def passed(some: Tensor) -> Tensor:
+        return patch_features(backbone(some.to(method.device)), features)
+
+    blocks = Blocks(at_once * versions)
     with tqdm(total=count, desc=description, unit="image", delay=10) as progress:
         for start in range(0, count, at_once):
             chosen = np.array(images[start : start + at_once])
-            pixels = torch.from_numpy(chosen).flatten(0, 1).permute(0, 3, 1, 2).to(method.device)
-            patches = patch_features(backbone(pixels), features)
+            pixels = torch.from_numpy(chosen).flatten(0, 1).permute(0, 3, 1, 2)
+            patches = torch.cat(list(blocks(passed, pixels)))
             grid = (patches.shape[1], patches.shape[2])
             if scores is None:
                 scores = np.empty((count, versions, *grid), np.float32)

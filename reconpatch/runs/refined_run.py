@@ -19,7 +19,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from reconpatch.detection import EnsembleMember, Scores, fuse, modified_z_score
-from reconpatch.features import image_batches, load_backbone
+from reconpatch.features import image_batches
 from reconpatch.refinement import (
     SHIPPED,
     Pool,
@@ -165,7 +165,7 @@ class RefinedRun:
 
         Raises:
             InputError: the training fails, an image or texture cannot be read, or a backbone's
-                weights are not to be had.
+                weights are not to be had or not those that were used.
         """
         path = self.folder / "network.safetensors"
         record = path.with_suffix(".json")
@@ -238,12 +238,11 @@ class RefinedRun:
         training = self._scored[index][0].training.patches
         record, file = path.with_suffix(".json"), path.with_suffix(".npy")
         if not is_current(record, self.training_fingerprint):
-            features = recipe.features
             simulated = score_simulated(
                 pixels[:, 1:],
-                load_backbone(features.backbone, features.layers, self.weights_folder, self.device),
+                member.train_features.backbone(self.weights_folder, self.device),
                 member.method(),
-                features,
+                recipe.features,
                 f"{self.run.category} simulated scores",
             )
             # Version 0 is the image as it is, which has been scored without its own vectors.

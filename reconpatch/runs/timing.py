@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from reconpatch.detection import anomaly_maps
-from reconpatch.features import image_batches, load_backbone, patch_features
+from reconpatch.features import image_batches, patch_features
 from reconpatch.runs.recipe_run import RecipeRun
 from reconpatch.utils.files import write_json
 from reconpatch.utils.provenance import provenance, wait_for_gpu
@@ -25,7 +25,8 @@ def time_inference(runs: list[RecipeRun], weights_folder: Path) -> None:
     images, one at a time.
 
     Raises:
-        InputError: a backbone's weights are not to be had, or a representation is damaged.
+        InputError: a backbone's weights are not to be had or not those that were used, or a
+            representation is damaged.
     """
     for run in runs:
         paths = [sample.image for sample in run.test_features.category.test[:ITERATIONS]]
@@ -42,7 +43,7 @@ def time_inference(runs: list[RecipeRun], weights_folder: Path) -> None:
 def _detector(run: RecipeRun, weights_folder: Path) -> Callable[[Tensor], object]:
     """The run as it would be used: from uint8 ``(B, 3, crop, crop)`` to scores and maps."""
     features = run.recipe.features
-    backbone = load_backbone(features.backbone, features.layers, weights_folder, run.device)
+    backbone = run.test_features.backbone(weights_folder, run.device)
     method = run.method()
 
     @torch.inference_mode()
