@@ -37,7 +37,13 @@ Reports = Annotated[Path, typer.Option(help="The folder of all reports.")]
 Weights = Annotated[Path, typer.Option(help="The folder of local weight files.")]
 TextureFolder = Annotated[Path, typer.Option(help="The folder of DTD; it may be missing.")]
 Seed = Annotated[int, typer.Option(help="The seed of all random draws.", min=0)]
-Device = Annotated[str, typer.Option(help="cpu, cuda, cuda:N, or auto: a GPU if there is one.")]
+Device = Annotated[
+    str, typer.Option(help="cpu, cuda: a free GPU, cuda:N, or auto: a GPU if there is one.")
+]
+Precision = Annotated[
+    Literal["highest", "high"],
+    typer.Option(help="high: TF32 in matrix products and convolutions on a GPU."),
+]
 Threads = Annotated[
     int, typer.Option(help="CPU threads; other numbers may change the last bits.", min=1)
 ]
@@ -139,6 +145,7 @@ def extract(
     weights: Weights = Path("weights"),
     device: Device = "auto",
     threads: Threads = 2,
+    matrix_precision: Precision = "highest",
 ) -> None:
     """Compute a category's patch features, which several runs share."""
     from reconpatch.datasets.category import Category
@@ -151,7 +158,7 @@ def extract(
         _from_json(ExtractionSettings, patches, "--patches"),
         output,
         weights_folder=weights,
-        device=set_up_torch(device, threads),
+        device=set_up_torch(device, threads, matrix_precision),
         threads=threads,
     )
 
@@ -169,6 +176,7 @@ def measure(
     textures: TextureFolder = Path("data/dtd"),
     device: Device = "auto",
     threads: Threads = 2,
+    matrix_precision: Precision = "highest",
 ) -> None:
     """Train, detect and evaluate an experiment's runs on a category (Eqs. 1-12, Appendix D)."""
     from reconpatch.refinement.textures import find_textures
@@ -176,7 +184,7 @@ def measure(
     from reconpatch.utils.devices import set_up_torch
 
     batch = _batch(_suite(suite, data_root, config), experiment, dataset, category)
-    where = set_up_torch(device, threads)
+    where = set_up_torch(device, threads, matrix_precision)
     with _after_earlier_steps(suite):
         measure(batch, results, where, weights, find_textures(textures))
     write_manifest(batch, results)
@@ -191,6 +199,7 @@ def time_inference(
     weights: Weights = Path("weights"),
     device: Device = "auto",
     threads: Threads = 2,
+    matrix_precision: Precision = "highest",
 ) -> None:
     """Measure the inference time of an image, for the runs whose time a table shows."""
     from reconpatch.runs.recipe_run import RecipeRun
@@ -198,7 +207,7 @@ def time_inference(
     from reconpatch.suites.runs import timed_runs
     from reconpatch.utils.devices import set_up_torch
 
-    where = set_up_torch(device, threads)
+    where = set_up_torch(device, threads, matrix_precision)
     runs = timed_runs(_suite(suite, data_root, config))
     with _after_earlier_steps(suite):
         time_inference([RecipeRun(run, results, where) for run in runs], weights)
@@ -389,7 +398,14 @@ def main() -> None:
     """Run the command line; after an InputError print its message alone and exit with code 2."""
     try:
         app()
-    except InputError as error:
+    except Exception as error:
+        # torch's error is known by its name, as torch itself is slow to import.
+        if type(error).__name__ == "OutOfMemoryError":
+            from reconpatch.utils.halving import out_of_memory
+
+            error = out_of_memory(error)
+        if not isinstance(error, InputError):
+            raise
         console = Console(stderr=True, highlight=False, soft_wrap=True)
         console.print(f"[bold red]Error:[/] {escape(str(error))}")
         sys.exit(2)

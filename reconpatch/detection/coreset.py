@@ -17,7 +17,10 @@ CONTENDERS = 2048
 """m, how many points run for a batch of centres."""
 
 ROWS = 2048
-"""How many points are brought up to date with a batch at once."""
+"""How many points are brought up to date with a batch at once on a CPU."""
+
+BLOCK = 2**28
+"""Bytes of the squared distances by which they are on a GPU: 256 MiB."""
 
 BLAS = 8 << 20
 """Bytes for copies that matrix products make of their own: up to 4 MiB with 2 threads, 6 with 8."""
@@ -33,16 +36,23 @@ def coreset_size(patches: int, share: float) -> int:
     return max(1, int(patches * share))
 
 
-def coreset_memory(patches: int, dimensions: int, contenders: int = CONTENDERS) -> int:
-    """Return the bytes that ``greedy_coreset`` takes on a CPU beside the features and the outcome.
+def coreset_memory(
+    patches: int, dimensions: int, contenders: int = CONTENDERS, *, on_gpu: bool = False
+) -> int:
+    """Return the bytes that ``greedy_coreset`` takes beside the features and the outcome.
 
     Of N features of D dimensions, with m contenders, at most N: ``8 N`` for norms and bounds,
-    ``16 N`` to sort the bounds, ``4 m D`` for vectors, ``4 m max(m, 2048)`` for squared distances,
-    and 8 MiB that are the matrix products' own. All in single precision.
+    ``16 N`` to sort the bounds, ``4 m D`` for vectors, ``4 m max(m, rows)`` for squared distances,
+    and 8 MiB that are the matrix products' own. All in single precision. The rows are 2,048 on a
+    CPU, and as many as ``BLOCK`` holds on a GPU.
     """
     m = min(contenders, patches)
-    squared = max(m, min(ROWS, patches)) * m
+    squared = max(m, min(_rows(m, on_gpu=on_gpu), patches)) * m
     return 24 * patches + 4 * (m * dimensions + squared) + BLAS
+
+
+def _rows(contenders: int, *, on_gpu: bool) -> int:
+    return max(1, BLOCK // (4 * contenders)) if on_gpu else ROWS
 
 
 @torch.inference_mode()
@@ -114,7 +124,9 @@ class _Points:
         self.mean = features.mean(dim=0)
         self.norms = features.new_empty(len(features))
         self._vectors = features.new_empty(contenders, features.shape[1])
-        self._squared = features.new_empty(max(contenders, min(ROWS, len(features))) * contenders)
+        self._rows = _rows(contenders, on_gpu=features.is_cuda)
+        largest = max(contenders, min(self._rows, len(features))) * contenders
+        self._squared = features.new_empty(largest)
         for rows, norms in zip(
             features.split(contenders), self.norms.split(contenders), strict=True
         ):
@@ -135,7 +147,7 @@ class _Points:
         # x.(c - mu) - mu.(c - mu), which spares a centred copy of x.
         offsets = self.norms[centres] + 2 * (vectors @ self.mean)
         for rows, norms, part in zip(
-            self.features.split(ROWS), self.norms.split(ROWS), bounds.split(ROWS), strict=True
+            *(t.split(self._rows) for t in (self.features, self.norms, bounds)), strict=True
         ):
             squared = self._matrix(len(rows), len(centres))
             torch.addmm(offsets, rows, vectors.T, alpha=-2, out=squared)

@@ -21,7 +21,7 @@ def represent(
     That is ``f(p)`` for a representation layer f. Without one (PatchCore) it is the patch features,
     averaged over neighbouring channels down to ``pooled_dimension`` where that is given, as
     PatchCore's public code comes to its target dimension. Memory: ``4 N h w d`` bytes on the
-    device.
+    device, and ``4 ROWS (D + d)`` on the way; none for patch features that stay as they lie.
 
     Args:
         patches: patch features ``(N, h, w, D)``, possibly memory-mapped.
@@ -40,9 +40,12 @@ def represent(
         transform, dimension = layer.to(device), layer.out_features
     elif pooled_dimension is not None:
         transform, dimension = nn.AdaptiveAvgPool1d(pooled_dimension), pooled_dimension
+    elif flat.device == device:
+        return flat.float()
     else:
-        return flat.to(device, torch.float32)
+        transform, dimension = nn.Identity(), flat.shape[1]
     features = torch.empty(len(flat), dimension, device=device)
     for rows, filled in zip(flat.split(ROWS), features.split(ROWS), strict=True):
-        filled.copy_(transform(rows.to(device, torch.float32)))
+        # What is stored in half precision is widened there.
+        filled.copy_(transform(rows.to(device).float()))
     return features

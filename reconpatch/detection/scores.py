@@ -1,5 +1,6 @@
 """What a method says of images."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,3 +26,9 @@ class Scores:
     def of(cls, patches: Tensor) -> "Scores":
         """Return patch scores ``(N, h, w)`` with the largest of each image as the image's."""
         return cls(patches.amax(dim=(1, 2)).cpu().numpy(), patches.cpu().numpy())
+
+    @classmethod
+    def joined(cls, parts: "Iterable[Scores]") -> "Scores":
+        """Return the scores of images that were scored in parts."""
+        images, patches = zip(*((part.images, part.patches) for part in parts), strict=True)
+        return cls(np.concatenate(images), np.concatenate(patches))

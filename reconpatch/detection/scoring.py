@@ -53,7 +53,7 @@ def score_training(
     images that the bank has seen. Without them each image is as new to the bank as a test image.
 
     Args:
-        bank: the coreset's vectors ``(M, d)``. A copy of them is searched for each image.
+        bank: the coreset's vectors ``(M, d)``. On a CPU a copy of them is searched for each image.
         bank_indices: the training patches that they are, ``(M,)``.
         features: the training patches' features ``(N h w, d)``, where the bank is.
         grid: ``(h, w)``.
@@ -64,7 +64,7 @@ def score_training(
         InputError: all of the bank's vectors come from one image.
     """
     patches = grid[0] * grid[1]
-    owners = (bank_indices // patches).to(bank.vectors.device)
+    owners = bank_indices.cpu() // patches
     if (owners == owners[0]).all():
         raise InputError(
             f"All {len(owners)} vectors of the memory bank come from one training image, which "
@@ -76,6 +76,6 @@ def score_training(
     images = np.empty(len(by_image), np.float32)
     scores = np.empty((len(by_image), *grid), np.float32)
     for image, own in enumerate(tqdm(by_image, desc=description, unit="image", delay=DELAY)):
-        found = score(MemoryBank(bank.vectors[owners != image]), own, grid, settings)
+        found = score(bank.without(owners == image), own, grid, settings)
         images[image], scores[image] = found.images[0], found.patches[0]
     return Scores(images, scores)

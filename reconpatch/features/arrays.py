@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Never
 
 import numpy as np
+import numpy.typing as npt
 from torch import Tensor
 from tqdm import tqdm
 
@@ -19,6 +20,7 @@ from reconpatch.features.images import image_batches, masks
 from reconpatch.features.layer_maps import Shape, pack
 from reconpatch.settings.features import ExtractionSettings, FeatureSettings
 from reconpatch.utils.files import atomic_write
+from reconpatch.utils.halving import Blocks
 
 if TYPE_CHECKING:
     from reconpatch.features.store import Split
@@ -90,19 +92,24 @@ def _write_split(
     device = next(backbone.network.parameters()).device
     array = None
     row = 0
-    for batch in batches:
-        maps = backbone(batch.to(device))
+
+    def passed(images: Tensor) -> npt.NDArray[np.float32]:
+        maps = backbone(images.to(device))
         if settings.aggregation == "none":
-            shapes = [(each.shape[1], each.shape[2], each.shape[3]) for each in maps]
-            patches = pack(maps).cpu().numpy()
+            shapes[:] = [(each.shape[1], each.shape[2], each.shape[3]) for each in maps]
+            found: npt.NDArray[np.float32] = pack(maps).cpu().numpy()
         else:
-            patches = patch_features(maps, settings).cpu().numpy()
+            found = patch_features(maps, settings).cpu().numpy()
+        return found
+
+    blocks = Blocks(count)
+    for patches in (made for batch in batches for made in blocks(passed, batch)):
         if array is None:
             shape = (count, *patches.shape[1:])
             array = np.lib.format.open_memmap(path, "w+", dtype=settings.stored_as, shape=shape)
-        array[row : row + len(batch)] = patches
-        row += len(batch)
-        progress.update(len(batch))
+        array[row : row + len(patches)] = patches
+        row += len(patches)
+        progress.update(len(patches))
     if array is None:
         array = np.lib.format.open_memmap(path, "w+", dtype=settings.stored_as, shape=(0, 0, 0, 0))
     array.flush()

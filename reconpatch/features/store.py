@@ -6,9 +6,14 @@ from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
+import torch
 
 from reconpatch.datasets.category import Category
+from reconpatch.features.backbones import Backbone
 from reconpatch.features.layer_maps import LayerMaps
+from reconpatch.features.pretrained import load_backbone
+from reconpatch.settings.features import ExtractionSettings
+from reconpatch.utils.errors import InputError
 from reconpatch.utils.files import read_json
 
 Split = Literal["train", "test"]
@@ -46,3 +51,22 @@ class FeatureStore:
         """How the features were made: settings, weights, data hash, seconds, machine."""
         record: dict[str, Any] = read_json(self.folder / "features.json")
         return record
+
+    def backbone(self, weights_folder: Path, device: torch.device) -> Backbone:
+        """Load the backbone that these are features of.
+
+        Raises:
+            InputError: its weights are not to be had, or are not those that made the features.
+        """
+        record = self.record
+        made_by = ExtractionSettings.model_validate(record["settings"]).features
+        backbone = load_backbone(made_by.backbone, made_by.layers, weights_folder, device)
+        found, expected = backbone.weights, record["weights"]
+        if found.sha256 != expected["sha256"]:
+            raise InputError(
+                f"The weights of {made_by.backbone} from {found.source} have the SHA-256 "
+                f"{found.sha256}, but the features in {self.folder} were made with "
+                f"{expected['sha256']}, from {expected['source']}. Put those weights back, or "
+                f"delete {self.folder}, and its features and runs are made anew."
+            )
+        return backbone

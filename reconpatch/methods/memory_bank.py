@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from reconpatch.detection.scores import Scores
     from reconpatch.features.store import Patches
 
+SCORED = 2**29
+"""Bytes of features that are scored at once on a GPU: 512 MiB, or an image's if that takes more."""
+
 
 class MemoryBankRecipe(Recipe):
     """A recipe that ends in a memory bank.
@@ -54,18 +57,23 @@ class MemoryBankMethod(Method[B], Generic[B]):
         That is what the coreset takes first (``coreset_memory``), after it the memory bank and its
         copy that is searched, ``8 d M``, with the test vectors, ``4 d Q``; all the time the
         training vectors, ``4 d N``. These are the mapped patch features themselves, unless they
-        must be represented, widened or copied to a GPU.
+        must be represented, widened or copied to a GPU. There the test vectors come ``SCORED``
+        bytes at a time, or an image's, and their search takes ``BLOCK``.
         """
         from reconpatch.detection.coreset import coreset_memory, coreset_size
+        from reconpatch.detection.memory_bank import BLOCK
 
         dimension = cls._dimension(recipe) or sizes.dimension
         count, vector = sizes.train_patches, 4 * dimension
         bank = coreset_size(count, recipe.detection.coreset_share)
-        coreset, banks = coreset_memory(count, dimension), 2 * vector * bank
+        coreset = coreset_memory(count, dimension, on_gpu=on_gpu)
+        banks, tests = 2 * vector * bank, vector * sizes.test_patches
+        if on_gpu:
+            tests = min(tests, max(SCORED, vector * sizes.places)) + BLOCK
         if cls._dimension(recipe) is None and recipe.features.stored_as == "float32" and not on_gpu:
             working = max(coreset, banks)
         else:
-            working = vector * count + max(coreset, banks + vector * sizes.test_patches)
+            working = vector * count + max(coreset, banks + tests)
         return Needs(0, 0, bank * (vector + 8), working)
 
     @classmethod
@@ -136,10 +144,18 @@ class MemoryBankMethod(Method[B], Generic[B]):
         return self._score_by(self.bank, patches)
 
     def _score_by(self, bank: "MemoryBank", patches: "Patches | Tensor") -> "Scores":
+        from reconpatch.detection.scores import Scores
         from reconpatch.detection.scoring import score
+        from reconpatch.utils.halving import Blocks
 
-        grid = (patches.shape[1], patches.shape[2])
-        return score(bank, self.represent(patches), grid, self.recipe.detection)
+        count, h, w, channels = patches.shape
+        if self.device.type == "cuda":
+            dimension = self._dimension(self.recipe) or channels
+            count = max(1, SCORED // (4 * h * w * dimension))
+        scored = Blocks(count)(
+            lambda some: score(bank, self.represent(some), (h, w), self.recipe.detection), patches
+        )
+        return Scores.joined(scored)
 
     def score_training(self, training: TrainingSet, images: int | None = None) -> "Scores":
         """Score training images by what the bank has of the others."""
@@ -167,8 +183,5 @@ class MemoryBankMethod(Method[B], Generic[B]):
 
     def score_left_out(self, patches: "Patches | Tensor", image: int) -> "Scores":
         """Score by what the bank has of the other training images."""
-        from reconpatch.detection.memory_bank import MemoryBank
-
         owners = self.indices // (patches.shape[1] * patches.shape[2])
-        others = (owners != image).to(self.device)
-        return self._score_by(MemoryBank(self.bank.vectors[others]), patches)
+        return self._score_by(self.bank.without(owners == image), patches)

@@ -4,6 +4,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
+from reconpatch.features.aggregation import upsample
 from reconpatch.settings.refinement import RefinementSettings
 
 
@@ -87,7 +88,7 @@ class RefinementNetwork(nn.Module):
         pixels = images.float() / 127.5 - 1
         seen = [pixels] * self.sees_image + [scores] * self.sees_scores
         found = self.head(self.pyramid(self.blocks(torch.cat(seen, dim=1))))
-        logits: Tensor = F.interpolate(found, images.shape[-2:], mode="bilinear")
+        logits: Tensor = upsample(found, images.shape[-2:])
         if self.sees_scores:
             logits = logits + self.gain * scores
         return logits[:, 0] + self.offset

@@ -72,9 +72,11 @@ class Results:
 
 
 def _environment(record: dict[str, Any]) -> str:
-    """Device kind, torch and FAISS of a step."""
+    """Device kind, precision, torch and FAISS of a step."""
     versions = record["versions"]
     device = {"cpu": "CPU", "cuda": "GPU"}.get(record["device_kind"], record["device_kind"])
+    if record.get("matrix_precision") == "high":
+        device += " in TF32"
     return f"{device}, torch {versions['torch']}, FAISS {versions['faiss']}"
 
 

@@ -11,6 +11,7 @@ from torch import Tensor
 from reconpatch.detection.anomaly_map import anomaly_maps
 from reconpatch.features.backbones import Backbone
 from reconpatch.features.layer_maps import as_read
+from reconpatch.utils.provenance import wait_for_gpu
 
 if TYPE_CHECKING:
     from reconpatch.methods.method import Method
@@ -43,14 +44,9 @@ def inference_times(detect: Callable[[Tensor], object], images: Iterable[Tensor]
     """
     milliseconds = []
     for image in islice(cycle(images), WARM_UPS + ITERATIONS):
-        _wait()
+        wait_for_gpu()
         start = time.perf_counter()
         detect(image)
-        _wait()
+        wait_for_gpu()
         milliseconds.append(1000 * (time.perf_counter() - start))
     return milliseconds[WARM_UPS:]
-
-
-def _wait() -> None:
-    if torch.cuda.is_available():
-        torch.cuda.synchronize()

@@ -21,7 +21,6 @@ from torch import Tensor
 from reconpatch.detection.ensemble import EnsembleMember, fuse, modified_z_score
 from reconpatch.detection.scores import Scores
 from reconpatch.features.images import image_batches
-from reconpatch.features.pretrained import load_backbone
 from reconpatch.refinement.network import RefinementNetwork
 from reconpatch.refinement.pool import Pool, read_pool, write_pool
 from reconpatch.refinement.refine import refine
@@ -164,7 +163,7 @@ class RefinedRun:
 
         Raises:
             InputError: the training fails, an image or texture cannot be read, or a backbone's
-                weights are not to be had.
+                weights are not to be had or not those that were used.
         """
         path = self.folder / "network.safetensors"
         record = path.with_suffix(".json")
@@ -234,14 +233,13 @@ class RefinedRun:
 
     def _scores(self, index: int, pixels: npt.NDArray[np.uint8], path: Path) -> Array:
         """The standardised patch scores of a member, kept at ``path``."""
-        member, recipe = self.members[index], self.members[index].recipe
+        member = self.members[index]
         training = self._scored[index][0].training.patches
         record, file = path.with_suffix(".json"), path.with_suffix(".npy")
         if not is_current(record, self.training_fingerprint, file.name):
-            features = recipe.features
             simulated = score_simulated(
                 pixels[:, 1:],
-                load_backbone(features.backbone, features.layers, self.weights_folder, self.device),
+                member.train_features.backbone(self.weights_folder, self.device),
                 member.method(),
                 f"{self.run.category} simulated scores",
             )

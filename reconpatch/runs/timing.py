@@ -3,7 +3,6 @@
 from pathlib import Path
 
 from reconpatch.features.images import image_batches
-from reconpatch.features.pretrained import load_backbone
 from reconpatch.runs.inference_time import ITERATIONS, detector, inference_times
 from reconpatch.runs.recipe_run import RecipeRun
 from reconpatch.utils.files import write_json
@@ -16,13 +15,14 @@ def time_inference(runs: list[RecipeRun], weights_folder: Path) -> None:
     The images are the category's first test images, one at a time.
 
     Raises:
-        InputError: a backbone's weights are not to be had, or a representation is damaged.
+        InputError: a backbone's weights are not to be had or not those that were used, or a
+            representation is damaged.
     """
     for run in runs:
         features = run.recipe.features
         paths = [sample.image for sample in run.test_features.category.test[:ITERATIONS]]
         images = list(image_batches(paths, features, 1, 1))
-        backbone = load_backbone(features.backbone, features.layers, weights_folder, run.device)
+        backbone = run.test_features.backbone(weights_folder, run.device)
         times = inference_times(detector(run.method(), backbone), images)
         record = {"milliseconds": times, **provenance(run.device)}
         write_json(run.folder / "inference.json", record)

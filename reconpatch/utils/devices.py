@@ -2,18 +2,29 @@
 
 import ctypes
 import os
+from typing import Literal
 
 import torch
 
 from reconpatch.utils.errors import InputError
+from reconpatch.utils.gpu import take_gpu
+
+MatrixPrecision = Literal["highest", "high"]
 
 
-def set_up_torch(device: str, threads: int) -> torch.device:
-    """Set threads and determinism for this process and return the device.
+def set_up_torch(
+    device: str, threads: int, matrix_precision: MatrixPrecision = "highest"
+) -> torch.device:
+    """Set threads, determinism and precision for this process and return the device.
+
+    A GPU is this process's own until it ends (``take_gpu``), and its current device.
 
     Args:
-        device: ``cpu``, ``cuda``, ``cuda:N``, or ``auto`` for a GPU where there is one.
+        device: ``cpu``, ``cuda`` for a GPU that no other job has, ``cuda:N`` for that one, or
+            ``auto`` for a GPU where there is one.
         threads: CPU threads of an operation; other numbers may give other last bits.
+        matrix_precision: ``high`` lets a GPU round the factors of matrix products and convolutions
+            to TF32's 10 bits; ``highest`` keeps the 23 bits of single precision. A CPU always does.
 
     Raises:
         InputError: the device is unknown or not there.
@@ -25,16 +36,30 @@ def set_up_torch(device: str, threads: int) -> torch.device:
     torch.use_deterministic_algorithms(True)
     # That would also fill every fresh tensor, to show up reads of unwritten memory, at some cost.
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
+    # torch itself rounds convolutions to TF32, and matrix products not.
+    torch.backends.cuda.matmul.allow_tf32 = matrix_precision == "high"
+    torch.backends.cudnn.allow_tf32 = matrix_precision == "high"
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
     try:
         chosen = torch.device(device)
+        if chosen.type == "cuda":
+            chosen = _own_gpu(chosen)
+            torch.cuda.set_device(chosen)
         torch.empty(0, device=chosen)
     except (RuntimeError, AssertionError) as error:
         raise InputError(
             f"Device {device} is not to be had ({str(error).splitlines()[0]}); take cpu or auto."
         ) from None
     return chosen
+
+
+def _own_gpu(asked: torch.device) -> torch.device:
+    """The GPU that is asked for, or any; locked by its UUID, as other jobs may number it anew."""
+    torch.cuda.init()
+    indices = range(torch.cuda.device_count()) if asked.index is None else [asked.index]
+    uuids = [str(torch.cuda.get_device_properties(index).uuid) for index in indices]
+    return torch.device("cuda", indices[take_gpu(uuids)])
 
 
 def _keep_freed_matrices() -> None:

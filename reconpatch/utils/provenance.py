@@ -29,12 +29,14 @@ PACKAGES = (
 
 
 def provenance(device: torch.device) -> dict[str, Any]:
-    """Return versions, device and commit of this process, as JSON-ready values."""
+    """Return versions, device, precision and commit of this process, as JSON-ready values."""
+    on_gpu, allows_tf32 = device.type == "cuda", torch.backends.cuda.matmul.allow_tf32
     versions = {"python": platform.python_version(), "faiss": faiss.__version__}
     return {
         "versions": versions | {package: version(package) for package in PACKAGES},
         "device": device_name(device),
         "device_kind": device.type,
+        "matrix_precision": "high" if on_gpu and allows_tf32 else "highest",
         "commit": _commit(),
     }
 
@@ -61,6 +63,12 @@ def _commit() -> str | None:
     return head.strip() + ("+" if changed.strip() else "")
 
 
+def wait_for_gpu() -> None:
+    """Wait for the work that this process queued on its GPU, if it uses one."""
+    if torch.cuda.is_initialized():
+        torch.cuda.synchronize()
+
+
 class Stopwatch:
     """Times the named steps of a piece of work.
 
@@ -75,8 +83,7 @@ class Stopwatch:
         """Add the seconds of the block to ``step``; work queued on a GPU is waited for."""
         start = time.perf_counter()
         yield
-        if torch.cuda.is_available():
-            torch.cuda.synchronize()
+        wait_for_gpu()
         self.seconds[step] = self.seconds.get(step, 0.0) + time.perf_counter() - start
 
     def record(self) -> dict[str, Any]:

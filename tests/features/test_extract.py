@@ -15,6 +15,7 @@ from reconpatch.features.aggregation import patch_features
 from reconpatch.features.extract import extract
 from reconpatch.features.pretrained import load_backbone
 from reconpatch.features.store import FeatureStore
+from reconpatch.fetching.download import hash_of
 from reconpatch.settings.features import AugmentationSettings, ExtractionSettings, FeatureSettings
 from reconpatch.utils.errors import InputError
 
@@ -89,6 +90,28 @@ def test_a_store_tells_its_masks_images_settings_and_weights(
     assert store.category == category
     assert ExtractionSettings.model_validate(store.record["settings"]).features == SETTINGS
     assert store.record["weights"]["source"] == f"folder {tmp_path / 'weights'}"
+
+
+def test_a_backbone_that_is_loaded_again_has_the_very_weights(
+    category: Category, tmp_path: Path, weights_folder: Path, tiny_weights: dict[str, Tensor]
+) -> None:
+    store = extracted(category, tmp_path)
+    backbone = store.backbone(weights_folder, torch.device("cpu"))
+    with Image.open(category.test[0].image) as image:
+        pixels = torch.from_numpy(np.asarray(image)[8:72, 8:72].copy()).permute(2, 0, 1)
+    again = patch_features(backbone(pixels[None]), SETTINGS)[0]
+    np.testing.assert_allclose(again, store.patches("test")[0], rtol=1e-4, atol=1e-5)
+    moved = {n: t + 1 if n == "conv1.0.weight" else t for n, t in tiny_weights.items()}
+    assert any(moved[name] is not tiny_weights[name] for name in moved)
+    save_file(moved, weights_folder / "test_resnet.safetensors")
+    with pytest.raises(
+        InputError, match=r"Put those weights back, or delete .*features"
+    ) as refused:
+        store.backbone(weights_folder, torch.device("cpu"))
+    changed = hash_of(weights_folder / "test_resnet.safetensors")
+    assert changed != store.record["weights"]["sha256"]
+    for sha256 in (changed, store.record["weights"]["sha256"]):
+        assert sha256 in str(refused.value)
 
 
 def test_an_extraction_that_fails_leaves_no_complete_looking_folder(

@@ -40,6 +40,7 @@ KNOWN = {
     "weights_folder",
     "textures_folder",
     "device",
+    "matrix_precision",
     "threads",
     *ACCEPTING,
 }
@@ -73,8 +74,9 @@ SOURCES = {dataset.id: dataset.source for dataset in SUITE.datasets}
 EXTRACTIONS = {e.key: e for batch in BATCHES.values() for e in batch.extractions}
 OWNERS = {run: batch.id for batch in BATCHES.values() for run in batch.runs}
 
-# Jobs that can use a GPU ask for one, so that two never share it. Where this machine has none, auto
-# asks for none; a cluster whose nodes alone have GPUs is told device=cuda.
+# Jobs that can use a GPU ask for one, so that no more run than there are; each then takes one that
+# no other has. Where this machine has none, auto asks for none; a cluster whose nodes alone have
+# GPUs is told device=cuda.
 ON_CPU = config["device"] == "cpu" or (config["device"] == "auto" and not has_gpu())
 GPUS = 0 if ON_CPU else 1
 

@@ -24,8 +24,10 @@ rule extract:
         patches=lambda wildcards: EXTRACTIONS[wildcards.patches].model_dump_json(),
         weights=config["weights_folder"],
         device=config["device"],
+        precision=config["matrix_precision"],
         code=code_fingerprint(*STEPS["extract"]),
     shell:
         "reconpatch extract --category {input:q} --patches {params.patches:q} --weights {params.weights:q}"
-        ' --device {params.device} --threads {threads} --output "$(dirname {output.record:q})"'
+        " --device {params.device} --matrix-precision {params.precision} --threads {threads}"
+        ' --output "$(dirname {output.record:q})"'
         " 2>&1 | tee {log:q}"

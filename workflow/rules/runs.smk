@@ -22,6 +22,7 @@ rule measure:
         weights=config["weights_folder"],
         textures=TEXTURES,
         device=config["device"],
+        precision=config["matrix_precision"],
         runs=lambda wildcards: run_names(batch_of(wildcards).runs),
         code=lambda wildcards: code_fingerprint(*batch_of(wildcards).modules),
     shell:
@@ -29,7 +30,8 @@ rule measure:
         " --experiment {wildcards.experiment} --dataset {wildcards.dataset:q}"
         " --category {wildcards.category:q} --data-root {params.data_root:q}"
         " --weights {params.weights:q} --textures {params.textures:q}"
-        " --device {params.device} --threads {threads} 2>&1 | tee {log:q}"
+        " --device {params.device} --matrix-precision {params.precision} --threads {threads}"
+        " 2>&1 | tee {log:q}"
 
 
 rule time_inference:
@@ -55,9 +57,11 @@ rule time_inference:
         data_root=config["data_root"],
         weights=config["weights_folder"],
         device=config["device"],
+        precision=config["matrix_precision"],
         threads=config["threads"],
         code=code_fingerprint(*STEPS["time"]),
     shell:
         f"reconpatch time-inference --suite {SUITE.name}"
         " --data-root {params.data_root:q} --weights {params.weights:q}"
-        " --device {params.device} --threads {params.threads} 2>&1 | tee {log:q}"
+        " --device {params.device} --matrix-precision {params.precision}"
+        " --threads {params.threads} 2>&1 | tee {log:q}"

@@ -1,0 +1,160 @@
+"""A GPU where there is none: tensors that say they are on one, and bytes that live at once.
+
+``PretendedGpu`` computes with real values on the CPU and fails, as CUDA would, where an operation
+gets tensors of two devices. ``FakeTensorMode`` of torch computes nothing but shapes, at any size;
+``LiveBytes`` inside it counts what would lie on a device.
+"""
+
+import weakref
+from collections import Counter
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_flatten, tree_leaves, tree_map, tree_unflatten
+
+CUDA = torch.device("cuda:0")
+GIB = 2**30
+
+
+class OnPretendedGpu(Tensor):
+    """A tensor that says it is on a GPU; ``PretendedGpu`` makes it and knows its values."""
+
+    values: Tensor
+
+    @staticmethod
+    def __new__(cls, values: Tensor) -> "OnPretendedGpu":
+        wrapper: OnPretendedGpu = Tensor._make_wrapper_subclass(
+            cls,
+            values.shape,
+            strides=values.stride(),
+            storage_offset=values.storage_offset(),
+            dtype=values.dtype,
+            device=CUDA,
+        )
+        wrapper.values = values
+        return wrapper
+
+    @classmethod
+    def __torch_dispatch__(cls, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        raise AssertionError(f"{func} outside the mode that pretends a GPU")
+
+
+class _Operations(TorchDispatchMode):
+    """Sees operations as CUDA's kernels do: those made of others come as these."""
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if func is torch.ops.aten._has_compatible_shallow_copy_type.default:
+            # Module.to asks it, and then gives its parameters new tensors.
+            return False
+        parts = NotImplemented
+        if func.namespace != "prim":
+            with self:
+                parts = func.decompose(*args, **(kwargs or {}))
+        return self.operate(func, args, kwargs or {}) if parts is NotImplemented else parts
+
+    def operate(self, func: Any, args: Any, kwargs: Any) -> Any:
+        raise NotImplementedError
+
+
+class PretendedGpu(_Operations):
+    """While it is entered, ``device="cuda"`` gives tensors whose values are really on the CPU.
+
+    An operation whose tensors are on two devices raises an AssertionError, except for copies, for
+    scalars of no dimension, and for indices on the CPU, which CUDA takes as well.
+    """
+
+    # By this key torch's bindings know that there is no CUDA to set up.
+    def __init__(self) -> None:
+        super().__init__()
+        self._lifted: list[bool] = []
+
+    _mode_key: ClassVar[Any] = torch._C._TorchDispatchModeKey.FAKE
+
+    def __enter__(self) -> "PretendedGpu":
+        # As FakeTensorMode does: no CUDA is called, and torch.tensor makes its tensors on the CPU.
+        torch._C._ensureCUDADeviceGuardSet()
+        self._lifted.append(torch._C._only_lift_cpu_tensors())
+        torch._C._set_only_lift_cpu_tensors(True)
+        return super().__enter__()  # type: ignore[no-any-return]
+
+    def __exit__(self, *error: Any) -> None:
+        super().__exit__(*error)
+        torch._C._set_only_lift_cpu_tensors(self._lifted.pop())
+
+    def operate(self, func: Any, args: Any, kwargs: Any) -> Any:
+        flat, form = tree_flatten((args, kwargs))
+        on_gpu = any(isinstance(argument, OnPretendedGpu) for argument in flat)
+        if on_gpu:
+            _check_devices(func, args, flat)
+        asked = [argument for argument in flat if isinstance(argument, torch.device)]
+        to_gpu = asked[0].type == "cuda" if asked else on_gpu
+        plain = [_as_on_cpu(argument) for argument in flat]
+        given_back = {id(p): f for p, f in zip(plain, flat, strict=True)}
+        args, kwargs = tree_unflatten(plain, form)
+
+        def wrapped(made: Any) -> Any:
+            if not isinstance(made, Tensor):
+                return made
+            # What was worked on in place is the tensor that it was.
+            return given_back.get(id(made), OnPretendedGpu(made) if to_gpu else made)
+
+        return tree_map(wrapped, func(*args, **kwargs))
+
+
+def _as_on_cpu(argument: Any) -> Any:
+    if isinstance(argument, OnPretendedGpu):
+        return argument.values
+    return torch.device("cpu") if isinstance(argument, torch.device) else argument
+
+
+def _check_devices(func: Any, args: Any, flat: list[Any]) -> None:
+    if func.overloadpacket in (torch.ops.aten.copy_, torch.ops.aten._to_copy):
+        return
+    indexes = func.overloadpacket in (torch.ops.aten.index, torch.ops.aten.index_put_)
+    looked_at = tree_leaves(args[0]) if indexes else flat
+    stray = [
+        tuple(t.shape)
+        for t in looked_at
+        if isinstance(t, Tensor) and not isinstance(t, OnPretendedGpu) and t.ndim
+    ]
+    assert not stray, f"{func} of tensors on the GPU gets some on the CPU, of shape {stray}"
+
+
+class LiveBytes(_Operations):
+    """Counts the bytes of tensors that operations made and that still live, by kind of device.
+
+    Entered inside ``FakeTensorMode`` it counts what would be; what a kernel takes for itself
+    while it runs is beyond it.
+
+    Attributes:
+        now: the bytes on each kind of device.
+        peak: the largest that ``now`` has been.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.now: Counter[str] = Counter()
+        self.peak: Counter[str] = Counter()
+        self._seen: weakref.WeakSet[Any] = weakref.WeakSet()
+
+    def operate(self, func: Any, args: Any, kwargs: Any) -> Any:
+        made = func(*args, **kwargs)
+        for tensor in tree_leaves(made):
+            if isinstance(tensor, Tensor):
+                self._count(tensor)
+        return made
+
+    def _count(self, tensor: Tensor) -> None:
+        storage = tensor.untyped_storage()
+        if storage in self._seen:
+            return
+        self._seen.add(storage)
+        kind, size = tensor.device.type, storage.nbytes()
+        self.now[kind] += size
+        self.peak[kind] = max(self.peak[kind], self.now[kind])
+        weakref.finalize(storage, self._free, kind, size)
+
+    def _free(self, kind: str, size: int) -> None:
+        self.now[kind] -= size

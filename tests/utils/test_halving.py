@@ -1,0 +1,53 @@
+import pytest
+import torch
+
+from reconpatch.utils.errors import InputError
+from reconpatch.utils.halving import Blocks
+
+REFUSAL = (
+    "CUDA out of memory. Tried to allocate 20.00 GiB. GPU 0 has a total capacity of 23.69 GiB of "
+    "which 11.05 GiB is free. Including non-PyTorch memory, this process has ..."
+)
+
+
+class Allocator:
+    """Work that doubles rows, and has memory for so many at once."""
+
+    def __init__(self, most: int) -> None:
+        self.most = most
+        self.tried: list[int] = []
+
+    def __call__(self, rows: torch.Tensor) -> torch.Tensor:
+        self.tried.append(len(rows))
+        if len(rows) > self.most:
+            raise torch.cuda.OutOfMemoryError(REFUSAL)
+        return 2 * rows
+
+
+@pytest.mark.parametrize("most", [1, 3, 7, 50])
+@pytest.mark.parametrize("count", [0, 1, 20, 33])
+def test_memory_that_does_not_do_halves_the_blocks_and_leaves_the_numbers(
+    most: int, count: int
+) -> None:
+    rows, work = torch.arange(count), Allocator(most)
+    found = list(Blocks(16)(work, rows))
+    assert torch.equal(torch.cat([rows[:0], *found]), 2 * rows)
+    # It is halved a few times in all, and not once a block.
+    assert sum(tried > most for tried in work.tried) <= 4
+
+
+def test_what_was_learnt_of_the_memory_is_kept_for_the_next_rows() -> None:
+    blocks, work = Blocks(16), Allocator(5)
+    for _ in range(3):
+        assert torch.equal(torch.cat(list(blocks(work, torch.ones(16)))), 2 * torch.ones(16))
+    assert work.tried == [16, 8] + 12 * [4]
+
+
+def test_one_row_that_does_not_fit_is_told_with_what_it_needed_and_what_there_was() -> None:
+    with pytest.raises(InputError) as refused:
+        list(Blocks(8)(Allocator(0), torch.ones(9)))
+    told = str(refused.value)
+    assert "\n" not in told
+    for said in ("Tried to allocate 20.00 GiB", "which 11.05 GiB is free.", "device=cpu"):
+        assert said in told
+    assert "non-PyTorch" not in told
