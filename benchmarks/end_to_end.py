@@ -38,7 +38,7 @@ def measure(folder: Path, plan: Plan, work: Path, threads: int) -> Findings:
     with all else left out: images decoded and resized, and passed through the backbone. Reading the
     category beforehand brings its files into memory, for all of them.
     """
-    category = read_mvtec_layout(folder, "benchmark", None)
+    category = read_mvtec_layout(folder, "benchmark")
     weights = work / "weights"
     found = in_turns(
         {

@@ -240,7 +240,7 @@ def preview_defects(
     from reconpatch.settings.refinement import RefinementSettings
 
     if folder:
-        found = read_mvtec_layout(folder, folder.parent.name, kind=None)
+        found = read_mvtec_layout(folder, folder.parent.name)
         features, settings = FeatureSettings(), RefinementSettings()
     elif suite and category:
         chosen = _suite(suite, data_root, config)

@@ -89,7 +89,7 @@ def load_category(source: Source, name: str) -> Category:
     if source.layout == "demo" and name not in CATEGORIES:
         raise InputError(f"the demo has no category {name}; it has {' and '.join(CATEGORIES)}")
     category: Category = import_module(READERS[source.layout]).read(source, name)
-    return replace(category, dataset=source.dataset, kind=kind_in(source, name))
+    return replace(category, kind=kind_in(source, name))
 
 
 def reader_code(source: Source) -> str:

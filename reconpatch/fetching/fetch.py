@@ -7,12 +7,12 @@ from pathlib import Path
 
 from reconpatch.fetching.archive import Limits, unpack
 from reconpatch.fetching.catalogue import Dataset, check_licence
-from reconpatch.fetching.download import download, hash_of, locked
+from reconpatch.fetching.download import download, locked
 from reconpatch.fetching.inventory import find_problems, is_absent
 from reconpatch.fetching.transfer import RetryPolicy
 from reconpatch.fetching.visa import bring_to_mvtec_layout
 from reconpatch.utils.errors import InputError
-from reconpatch.utils.files import write_json
+from reconpatch.utils.files import hash_of, write_json
 
 STAMP = "fetched.json"
 """The file in a data set's folder that says where it came from."""

@@ -5,10 +5,9 @@ from concurrent.futures import ThreadPoolExecutor
 from difflib import get_close_matches
 from pathlib import Path
 
-from PIL import Image
 from tqdm import tqdm
 
-from reconpatch.datasets.images import UNREADABLE, damaged, list_images
+from reconpatch.datasets.images import list_images, opened
 from reconpatch.fetching.catalogue import Dataset, Folder
 from reconpatch.utils.errors import InputError
 
@@ -95,14 +94,14 @@ def unreadable(images: Iterable[Path], title: str) -> list[InputError]:
 
 def _look(path: Path) -> InputError | None:
     try:
-        with Image.open(path) as image:
+        with opened(path) as image:
             # Only PNG has checksums throughout.
             if image.format == "PNG":
                 image.verify()
             else:
                 image.load()
-    except UNREADABLE:
-        return damaged(path)
+    except InputError as error:
+        return error
     return None
 
 

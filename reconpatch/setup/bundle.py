@@ -12,10 +12,9 @@ from tqdm import tqdm
 from reconpatch.features.pretrained import find_weights
 from reconpatch.features.weights import Weights
 from reconpatch.fetching.catalogue import load_catalogue
-from reconpatch.fetching.download import hash_of
 from reconpatch.suites.runs import backbones
 from reconpatch.suites.suite import Suite
-from reconpatch.utils.files import atomic_write
+from reconpatch.utils.files import atomic_write, hash_of
 
 MIB = 2**20
 README = """Suite {suite} of the ReConPatch benchmark, for a machine without a network
