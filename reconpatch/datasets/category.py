@@ -44,8 +44,6 @@ class Category:
     """A category that has been inspected: :func:`inspect_category` makes them.
 
     Attributes:
-        dataset: The data set's name, such as ``"mvtec"``.
-        name: The category's name, such as ``"bottle"``.
         kind: Object or texture, where the data set says so.
         train: The training images, all normal.
         test: The test images, normal and anomalous.

@@ -33,10 +33,10 @@ class Source(Settings):
             as ``write_demo`` wrote them.
         dataset: The data set's name in tables and figures.
         root: The folder that holds the categories; not for ELPV, whose package is found by itself.
-        split_seed: ELPV only: the seed of the split.
-        train: ELPV only: how many training images to keep, or None for all.
-        test_per_class: ELPV only: how many normal, and how many anomalous, test images to keep, or
-            None for all.
+        split_seed: ELPV only, as what follows: the seed of the split.
+        train: How many training images to keep, or None for all.
+        test_per_class: How many normal, and how many anomalous, test images to keep, or None for
+            all.
     """
 
     layout: Literal["mvtec", "elpv", "demo"]

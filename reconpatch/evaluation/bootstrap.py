@@ -22,18 +22,13 @@ SAMPLE = 1 << 20
 
 
 def resamplings(anomalous: Labels, replicates: int, seed: int) -> Counts:
-    """Return how often each replicate draws each image, ``(replicates, N)``.
+    """Return how often each replicate draws each of N labelled images, ``(replicates, N)``.
 
     A replicate draws, with replacement, as many anomalous images as there are and as many normal
     ones. The counts follow from the labels and the seed alone: methods that are given the same are
     compared image by image, and the replicates of their difference, or of an average over training
     seeds, are the difference or average of their replicates. Categories are different images: for
     an average over them, give each a seed of its own.
-
-    Args:
-        anomalous: the images' labels, ``(N,)``.
-        replicates: how many.
-        seed: of the draws.
 
     Raises:
         ValueError: one of the classes is empty.
@@ -87,7 +82,7 @@ def pixel_replicates(maps: ScoreArray, masks: Labels, counts: Counts) -> Floats:
     Args:
         maps: ``(N, s, s)``.
         masks: the pixels' labels, as the maps.
-        counts: how often each image is drawn, ``(R, N)``; all ones give the plain AUROC.
+        counts: as for :func:`image_replicates`.
 
     Raises:
         ValueError: a score is not a number.

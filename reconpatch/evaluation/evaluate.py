@@ -32,7 +32,7 @@ def evaluate(
         image_scores: ``(N,)``.
         anomalous: the images' labels, ``(N,)``.
         maps: anomaly maps ``(N, size, size)``.
-        masks: ``(N, size, size)``, or None where the category has none.
+        masks: as the maps, or None where the category has none.
         resampling_seed: decides which images each replicate takes: one for all runs of a category,
             so that their differences are paired, and another for each category.
     """

@@ -9,15 +9,10 @@ Noise = npt.NDArray[np.float64]
 def perlin_noise(size: int, cells: tuple[int, int], rng: np.random.Generator) -> Noise:
     """Return noise ``(size, size)``, about -1 to 1, smooth within each of its cells.
 
-    At the corners of a grid of ``cells`` stand random directions. A pixel has, of each corner of
-    its cell, the product of that direction with its offset from the corner; the four are blended by
-    ``6 t^5 - 15 t^4 + 10 t^3``. The noise is zero at the corners (Perlin, "Improving Noise",
-    SIGGRAPH 2002).
-
-    Args:
-        size: the side in pixels.
-        cells: how many cells there are down and across.
-        rng: draws the directions.
+    At the corners of a grid of ``cells``, down and across, stand random directions. A pixel has, of
+    each corner of its cell, the product of that direction with its offset from the corner; the four
+    are blended by ``6 t^5 - 15 t^4 + 10 t^3``. The noise is zero at the corners (Perlin, "Improving
+    Noise", SIGGRAPH 2002).
     """
     angles = rng.uniform(0, 2 * np.pi, (cells[0] + 1, cells[1] + 1))
     (row, down), (column, across) = (_within_cells(size, count) for count in cells)

@@ -42,17 +42,13 @@ def score_simulated(
     """
     count, versions = images.shape[:2]
     at_once = max(1, IMAGES // versions)
-    scores: npt.NDArray[np.float32] | None = None
+    scores = []
     with tqdm(total=count, desc=description, unit="image", delay=10) as progress:
         for start in range(0, count, at_once):
             chosen = np.array(images[start : start + at_once])
             pixels = torch.from_numpy(chosen).flatten(0, 1).permute(0, 3, 1, 2).to(method.device)
             patches = patch_features(backbone(pixels), features)
-            grid = (patches.shape[1], patches.shape[2])
-            if scores is None:
-                scores = np.empty((count, versions, *grid), np.float32)
             for row, own in enumerate(patches.split(versions), start):
-                scores[row] = method.score_left_out(own, row).patches
+                scores.append(method.score_left_out(own, row).patches)
             progress.update(len(chosen))
-    assert scores is not None
-    return scores
+    return np.stack(scores)
