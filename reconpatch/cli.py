@@ -40,10 +40,7 @@ Threads = Annotated[int, typer.Option(help="CPU threads; part of what makes bits
 
 
 @app.command()
-def write_demo(
-    output: Folder,
-    seed: Seed = 0,
-) -> None:
+def write_demo(output: Folder, seed: Seed = 0) -> None:
     """Draw the procedural data set: a washer and a weave, with exact masks."""
     from reconpatch.datasets.demo.writer import write_demo
 

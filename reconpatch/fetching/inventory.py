@@ -1,6 +1,6 @@
 """Compare a data set on disk with what was published, file by file."""
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from difflib import get_close_matches
 from pathlib import Path
@@ -28,7 +28,7 @@ def find_problems(
     Args:
         dataset: the data set as published.
         root: the folder that holds its categories.
-        categories: the categories to check; None for all.
+        categories: those to check; None for all.
     """
     wanted = dataset.categories if categories is None else categories
     problems = [line for name in wanted for line in misfits(dataset, root, name)]
@@ -38,7 +38,10 @@ def find_problems(
         if folder.category in wanted and (root / folder.category / folder.folder).is_dir()
         for image in list_images(root / folder.category / folder.folder)
     ]
-    return problems + [str(error) for error in unreadable(images, dataset.title)]
+    with ThreadPoolExecutor() as pool:
+        title = f"reading {dataset.title}"
+        looks = tqdm(pool.map(_look, images), title, len(images), leave=False, unit=" images")
+        return problems + [line for line in looks if line]
 
 
 def misfits(dataset: Dataset, root: Path, category: str) -> Iterator[str]:
@@ -82,17 +85,8 @@ def _in_folder(place: Path, folder: Folder) -> Iterator[str]:
         yield f"{place / name} does not belong there; move it away"
 
 
-def unreadable(images: Iterable[Path], title: str) -> list[InputError]:
-    """Return an error for each damaged image, found by its checksums or by decoding it."""
-    images = list(images)
-    with ThreadPoolExecutor() as pool:
-        looks = tqdm(
-            pool.map(_look, images), f"reading {title}", len(images), leave=False, unit=" images"
-        )
-        return [error for error in looks if error]
-
-
-def _look(path: Path) -> InputError | None:
+def _look(path: Path) -> str | None:
+    """What is wrong with an image, found by its checksums or by decoding it."""
     try:
         with opened(path) as image:
             # Only PNG has checksums throughout.
@@ -101,7 +95,7 @@ def _look(path: Path) -> InputError | None:
             else:
                 image.load()
     except InputError as error:
-        return error
+        return str(error)
     return None
 
 

@@ -2,7 +2,7 @@
 
 import io
 import tarfile
-from collections.abc import Iterator
+from collections import Counter
 from pathlib import Path
 
 from rich.console import Console
@@ -38,17 +38,11 @@ def write_bundle(
 
     The same content gives the same bytes. Missing weights are downloaded.
 
-    Args:
-        suite: the suite.
-        data_root: where its data sets are.
-        config: the folder with suites, experiments and data sets of your own.
-        weights_folder: the folder of local weight files.
-        output: the tar file to write.
-
     Raises:
         InputError: weights are missing and cannot be downloaded.
     """
-    files = {f"config/{path.relative_to(config)}": path for path in _files(config)}
+    settings = sorted(path for path in config.rglob("*") if path.is_file())
+    files = {f"config/{path.relative_to(config)}": path for path in settings}
     packages = []
     for name in backbones(suite):
         weights = find_weights(name, weights_folder)
@@ -81,10 +75,6 @@ def write_bundle(
     _print(files, output, readme)
 
 
-def _files(folder: Path) -> Iterator[Path]:
-    return (path for path in sorted(folder.rglob("*")) if path.is_file())
-
-
 def _name(backbone: str, weights: Weights) -> str:
     """The file name under which the other machine looks for the weights."""
     if weights.path.stem.startswith(backbone):
@@ -110,13 +100,13 @@ def _datasets(suite: Suite, config: Path) -> str:
 
 
 def _print(files: dict[str, Path], output: Path, readme: str) -> None:
-    console = Console(highlight=False, soft_wrap=True)
-    table = Table(box=None, pad_edge=False, show_header=False)
-    settings = sum(path.stat().st_size for name, path in files.items() if name.startswith("config"))
-    table.add_row("settings", f"{settings / MIB:.1f} MiB")
+    parts = Counter({"settings": 0})
     for name, path in files.items():
-        if name.startswith("weights/"):
-            table.add_row(name, f"{path.stat().st_size / MIB:.1f} MiB")
+        parts["settings" if name.startswith("config/") else name] += path.stat().st_size
+    table = Table(box=None, pad_edge=False, show_header=False)
+    for name, size in parts.items():
+        table.add_row(name, f"{size / MIB:.1f} MiB")
     table.add_row(str(output), f"{output.stat().st_size / MIB:.1f} MiB", style="bold")
+    console = Console(highlight=False, soft_wrap=True)
     console.print(table)
     console.print(f"\n{readme}", markup=False)

@@ -26,7 +26,7 @@ def supply(
 
     Args:
         suite: the suite.
-        config: the folder with suites, experiments and data sets of your own.
+        config: the folder with data sets of your own.
         weights_folder: where weights go that do not come with a package.
         only: fetch these data sets alone (``weights`` counts as one); None fetches all.
         accepted: the data sets whose licence the user has accepted.
