@@ -52,7 +52,7 @@ def refused(
     ("command", "complaints"),
     [
         ("fetch --suite nosuch", ["no suite nosuch; there are: demo, "]),
-        ("fetch --suite demo --only nosuch", ["no need of nosuch; it needs: weights"]),
+        ("fetch --suite demo --only nosuch", ["does not need nosuch; it needs: weights"]),
         ("bundle --suite nosuch --output x.tar", ["no suite nosuch"]),
         ("bundle --suite demo --output docs", ["docs is a folder"]),
         ("doctor --suite nosuch", ["no suite nosuch"]),

@@ -72,16 +72,13 @@ def _paths(samples: Iterable[Sample]) -> Iterator[Path]:
 def _gaps(train: Sequence[Sample], test: Sequence[Sample]) -> Iterator[str]:
     if not train:
         yield "it has no training image; add normal ones (in the MVTec AD layout: to train/good)"
-    if all(sample.anomalous for sample in test):
-        yield (
-            "it has no normal test image, so that AUROC is undefined; "
-            "add some (in the MVTec AD layout: to test/good)"
-        )
-    if not any(sample.anomalous for sample in test):
-        yield (
-            "it has no anomalous test image, so that AUROC is undefined; "
-            "add some (in the MVTec AD layout: to test/<defect>)"
-        )
+    labels = {sample.anomalous for sample in test}
+    for anomalous, kind, part in ((False, "normal", "good"), (True, "anomalous", "<defect>")):
+        if anomalous not in labels:
+            yield (
+                f"it has no {kind} test image, so that AUROC is undefined; "
+                f"add some (in the MVTec AD layout: to test/{part})"
+            )
     for sample in test:
         if sample.mask is not None and not sample.mask.exists():
             yield (

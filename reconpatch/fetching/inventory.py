@@ -22,13 +22,8 @@ def find_problems(
 ) -> list[str]:
     """Return a line for each missing, surplus or damaged file of a data set in ``root``.
 
-    Every image is read. Where the published file names are not known, only the number of files in
-    each folder is compared.
-
-    Args:
-        dataset: the data set as published.
-        root: the folder that holds its categories.
-        categories: those to check; None for all.
+    Every image of the ``categories``, None for all, is read. Where the published file names are not
+    known, only the number of files in each folder is compared.
     """
     wanted = dataset.categories if categories is None else categories
     problems = [line for name in wanted for line in misfits(dataset, root, name)]

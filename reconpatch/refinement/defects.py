@@ -42,14 +42,7 @@ def simulate(
     """Return the image with a defect; the mask has exactly the pixels that changed.
 
     A defect of which less than half is to be seen, as where a patch falls on its like, is drawn
-    again.
-
-    Args:
-        image: the normal image, RGB ``(S, S, 3)``.
-        foreground: where its product is, ``(S, S)``.
-        settings: the kind of defect and how it is drawn.
-        textures: what fills defects of kind ``texture``.
-        rng: all draws.
+    again. The image is RGB ``(S, S, 3)``, ``foreground`` where its product is, ``(S, S)``.
 
     Raises:
         InputError: nothing is to be seen of many draws, or a texture cannot be read.
@@ -79,8 +72,7 @@ def _region(foreground: Mask, settings: RefinementSettings, rng: np.random.Gener
     noise = perlin_noise(len(foreground), (rows, columns), rng)
     peaks, count = label((noise > settings.noise_threshold) & foreground)
     kept = 1 + rng.permutation(count)[: rng.integers(1, settings.regions + 1)]
-    region: Mask = np.isin(peaks, kept)
-    return region
+    return np.isin(peaks, kept)
 
 
 def permuted(image: Image, patches: tuple[int, int], rng: np.random.Generator) -> Image:

@@ -19,8 +19,7 @@ def perlin_noise(size: int, cells: tuple[int, int], rng: np.random.Generator) ->
 
     def slope(lower: int, right: int) -> Noise:
         angle = angles[np.ix_(row + lower, column + right)]
-        product: Noise = np.sin(angle) * (down - lower)[:, None] + np.cos(angle) * (across - right)
-        return product
+        return np.sin(angle) * (down - lower)[:, None] + np.cos(angle) * (across - right)
 
     blend_down, blend_across = _fade(down)[:, None], _fade(across)
     above = slope(0, 0) * (1 - blend_across) + slope(0, 1) * blend_across
@@ -38,5 +37,4 @@ def _within_cells(size: int, count: int) -> tuple[npt.NDArray[np.int64], Noise]:
 
 
 def _fade(t: Noise) -> Noise:
-    faded: Noise = t * t * t * (t * (6 * t - 15) + 10)
-    return faded
+    return t * t * t * (t * (6 * t - 15) + 10)

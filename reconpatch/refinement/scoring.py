@@ -30,15 +30,7 @@ def score_simulated(
     the defect left as it was would score lower than any test image does, and the network would
     learn from maps that are cleaner than those it is for.
 
-    Args:
-        images: RGB ``(N, V, S, S, 3)``.
-        backbone: the model's.
-        method: the fitted method.
-        features: from images to patch features.
-        description: what the progress bar calls the work.
-
-    Returns:
-        Patch scores ``(N, V, h, w)``.
+    Images are RGB ``(N, V, S, S, 3)``, the patch scores ``(N, V, h, w)``.
     """
     count, versions = images.shape[:2]
     at_once = max(1, IMAGES // versions)

@@ -43,11 +43,11 @@ def write_bundle(
     """
     settings = sorted(path for path in config.rglob("*") if path.is_file())
     files = {f"config/{path.relative_to(config)}": path for path in settings}
-    packages = []
+    packages = ""
     for name in backbones(suite):
         weights = find_weights(name, weights_folder)
         if weights.architecture:
-            packages.append(weights.source)
+            packages += f"The weights of {weights.source} come with requirements.txt.\n"
         else:
             files[f"weights/{_name(name, weights)}"] = weights.path
     with atomic_write(output) as aside:
@@ -57,9 +57,7 @@ def write_bundle(
             data_root=data_root,
             file=output.name,
             datasets=_datasets(suite, config) or "     (none)\n",
-            packages="".join(
-                f"The weights of {name} come with requirements.txt.\n" for name in packages
-            ),
+            packages=packages,
         )
         total = sum(path.stat().st_size for path in files.values())
         with (

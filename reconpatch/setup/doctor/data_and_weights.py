@@ -33,12 +33,14 @@ def check_data_and_weights(
     if data_root != Path("data"):
         command += f" DATA={data_root}"
     checks = []
-    published = suite.roots(catalogue)
     for taken in suite.datasets:
         name, root = taken.source.dataset, taken.source.root
-        known = catalogue[name] if name in published else None
+        known = catalogue[name] if name in suite.roots(catalogue) else None
         try:
-            checks.append(_needed(known, published[name], command, taken) if known else _own(taken))
+            if known and root:
+                checks.append(_needed(known, root, command, taken))
+            else:
+                checks.append(_own(taken))
         except InputError as error:
             title = known.title if known else name
             checks.append(Check(title, f"not in {root}", "absent", (str(error),), PUT))

@@ -39,14 +39,12 @@ def _torch() -> Check:
         memory = f"{gpu.total_memory / GIB:.0f} GiB"
         return Check("torch", f"{version}, CUDA {torch.version.cuda}, {gpu.name} with {memory}")
     if has_gpu():
-        return Check(
-            "torch",
-            f"{version}, without CUDA",
-            "problem",
-            ("This machine has an NVIDIA GPU that torch cannot use.",),
+        problem = "This machine has an NVIDIA GPU that torch cannot use."
+        remedy = (
             "conda env create -f environment.yml installs a torch that can; or set device: cpu in "
-            "config/config.yaml.",
+            "config/config.yaml."
         )
+        return Check("torch", f"{version}, without CUDA", "problem", (problem,), remedy)
     return Check("torch", f"{version}, no GPU in this machine")
 
 
@@ -81,12 +79,10 @@ def _slurm() -> Check:
     if not shutil.which("sbatch"):
         return Check("Slurm", "not installed", "-")
     asked = subprocess.run(["sbatch", "--version"], capture_output=True, text=True, check=False)
+    detail = asked.stdout.strip()
     if not find_spec("snakemake_executor_plugin_slurm"):
-        return Check(
-            "Slurm",
-            f"{asked.stdout.strip()}, without Snakemake's plugin for it",
-            "problem",
-            ("Snakemake cannot submit jobs to Slurm.",),
-            "pip install snakemake-executor-plugin-slurm, or run on one machine.",
-        )
-    return Check("Slurm", asked.stdout.strip())
+        problem = "Snakemake cannot submit jobs to Slurm."
+        remedy = "pip install snakemake-executor-plugin-slurm, or run on one machine."
+        detail += ", without Snakemake's plugin for it"
+        return Check("Slurm", detail, "problem", (problem,), remedy)
+    return Check("Slurm", detail)
