@@ -5,7 +5,7 @@ from pathlib import Path
 import pandas as pd
 
 from reconpatch.reporting.claims import judge_claims, load_claims
-from reconpatch.reporting.formats import PAIR, latex, markdown, reasons, wide
+from reconpatch.reporting.formats import PAIR, latex, markdown, wide
 from reconpatch.reporting.page.page import page
 from reconpatch.reporting.table import UNPUBLISHED, Results, table
 from reconpatch.suites.experiments import title
@@ -33,14 +33,14 @@ def write_report(suite: Suite, results: Path, config: Path, docs: Path, folder: 
         for path in sorted((config / "published").glob("*.csv"))
     }
     texts: dict[str, str] = {}
-    tables: dict[str, tuple[pd.DataFrame, list[str]]] = {}
+    tables: dict[str, pd.DataFrame] = {}
     for name, experiment in suite.experiments.tables.items():
         tidy = table(suite, name, read, published.get(name, UNPUBLISHED))
         caption = _caption(tidy, f"{title(name)}: {experiment.caption}.")
         texts[f"tables/{name}.csv"] = tidy.to_csv(index=False, float_format="%.6f")
         texts[f"tables/{name}.md"] = f"{caption}\n\n{markdown(wide(tidy))}"
         texts[f"tables/{name}.tex"] = latex(wide(tidy), caption, f"tab:{name}")
-        tables[name] = (tidy, reasons(tidy))
+        tables[name] = tidy
     runs = [run for batch in batches(suite) for run in batch.runs]
     records = [(run, record) for run in runs if (record := read.record(run, "metrics.json"))]
     texts["report.html"] = page(
