@@ -6,13 +6,11 @@ of tables, which are named as the paper names them, so that one file serves ever
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Annotated, Literal
 
 import numpy as np
 import pandas as pd
-import yaml
-from pydantic import Field, TypeAdapter, ValidationError
+from pydantic import Field
 
 from reconpatch.reporting.formats import NOT_MEASURED
 from reconpatch.reporting.table import CellValues, Results, cell_values, seeds_of
@@ -25,11 +23,10 @@ from reconpatch.reporting.verdicts import (
     supported,
     together,
 )
-from reconpatch.settings.base import Settings, readable
+from reconpatch.settings.base import Settings
 from reconpatch.suites.cells import Cell, cells
 from reconpatch.suites.experiments import Metric, title
 from reconpatch.suites.suite import Suite
-from reconpatch.utils.errors import InputError
 
 
 class Other(Settings):
@@ -93,7 +90,6 @@ class Evidence:
         verdict: what it says of the claim; None where the suite leaves one of many values out.
         difference: the first figure less the other, as measured.
         printed: the same of the figures that the paper prints; None where it prints none.
-        supported: whether the paper's own figures say what it claims of them.
         reason: why it is not tested.
     """
 
@@ -102,34 +98,30 @@ class Evidence:
     verdict: Verdict | None
     difference: Estimate | None
     printed: float | None
-    supported: bool | None
     reason: str | None
 
 
 @dataclass(frozen=True)
 class Judged:
-    """A claim with verdict and evidence, and whether the paper's own tables support it, or None."""
+    """A claim with its evidence."""
 
     claim: Claim
-    verdict: Verdict
     evidence: tuple[Evidence, ...]
-    supported: bool | None
 
+    @property
+    def verdict(self) -> Verdict:
+        """What the measured figures say of it."""
+        return together(found.verdict for found in self.evidence if found.verdict)
 
-def load_claims(path: Path) -> tuple[Claim, ...]:
-    """Return the claims of a YAML file.
-
-    Raises:
-        InputError: no such file, or it holds unknown names or impossible values.
-    """
-    if not path.is_file():
-        raise InputError(f"{path} is missing; it says what the paper claims.")
-    try:
-        return TypeAdapter(tuple[Claim, ...]).validate_python(yaml.safe_load(path.read_text()))
-    except yaml.YAMLError as error:
-        raise InputError(f"{path} is not YAML: {error}") from None
-    except ValidationError as error:
-        raise InputError(f"{path} does not describe claims: {readable(error)}") from None
+    @property
+    def supported(self) -> bool | None:
+        """Whether the figures that the paper prints say so; None where it prints none."""
+        printed = [
+            supported(found.check.kind, found.printed, found.check.by)
+            for found in self.evidence
+            if found.printed is not None
+        ]
+        return all(printed) if printed else None
 
 
 def judge_claims(
@@ -144,23 +136,17 @@ def judge_claims(
         published: the paper's tables as text, by name: ``row, column, metric, value``.
     """
     asked = {name: cells(suite, name) for name in suite.experiments.tables}
-    judged = []
-    for claim in claims:
-        evidence = [
-            found
-            for check in claim.checks
-            for found in _evidence(check, asked, suite, results, published)
-        ]
-        printed = [found.supported for found in evidence if found.supported is not None]
-        judged.append(
-            Judged(
-                claim,
-                together(found.verdict for found in evidence if found.verdict),
-                tuple(evidence),
-                all(printed) if printed else None,
-            )
+    return [
+        Judged(
+            claim,
+            tuple(
+                found
+                for check in claim.checks
+                for found in _evidence(check, asked, suite, results, published)
+            ),
         )
-    return judged
+        for claim in claims
+    ]
 
 
 CellName = tuple[str, str, str]
@@ -191,27 +177,20 @@ def _evidence(
     others = _others(check, [*measured, *printed])
     among = not isinstance(check.than, Other) and any(other in measured for other in others)
     for other in others:
-        shown = _in_words(first, other, measured)
-        if among and other not in measured:
-            # The suite thins the table out: what it leaves out is the paper's alone.
-            found: tuple[Verdict | None, Estimate | None, str | None] = (None, None, None)
-        else:
-            found = _compare(check, (first, other), measured, suite, results)
-        verdict, difference, reason = found
+        # Of several others, those that the suite leaves out of its table are the paper's alone.
+        left_out = among and other not in measured
+        verdict, difference, reason = (
+            (None, None, None)
+            if left_out
+            else _compare(check, (first, other), measured, suite, results)
+        )
         papers = None
         if first in printed and other in printed:
             # Printed figures have two decimals, which doubles do not hold.
             papers = printed[first] - printed[other]
             papers = round(papers / printed[other] if check.relative else papers, 9)
-        yield Evidence(
-            shown,
-            check,
-            verdict,
-            difference,
-            papers,
-            None if papers is None else supported(check.kind, papers, check.by),
-            reason,
-        )
+        shown = _in_words(first, other, measured)
+        yield Evidence(shown, check, verdict, difference, papers, reason)
 
 
 def _others(check: Check, known: list[CellName]) -> list[CellName]:

@@ -4,10 +4,11 @@ from pathlib import Path
 
 import pandas as pd
 
-from reconpatch.reporting.claims import judge_claims, load_claims
+from reconpatch.reporting.claims import Claim, judge_claims
 from reconpatch.reporting.formats import PAIR, latex, markdown, wide
 from reconpatch.reporting.page.page import page
 from reconpatch.reporting.table import UNPUBLISHED, Results, table
+from reconpatch.settings.base import read_settings
 from reconpatch.suites.experiments import title
 from reconpatch.suites.runs import batches
 from reconpatch.suites.suite import Suite
@@ -41,13 +42,14 @@ def write_report(suite: Suite, results: Path, config: Path, docs: Path, folder: 
         texts[f"tables/{name}.md"] = f"{caption}\n\n{markdown(wide(tidy))}"
         texts[f"tables/{name}.tex"] = latex(wide(tidy), caption, f"tab:{name}")
         tables[name] = tidy
+    claims = read_settings(config / "claims.yaml", tuple[Claim, ...], "claims")
     runs = [run for batch in batches(suite) for run in batch.runs]
     records = [(run, record) for run in runs if (record := read.record(run, "metrics.json"))]
     texts["report.html"] = page(
         suite,
         tables,
         texts,
-        judge_claims(load_claims(config / "claims.yaml"), suite, read, published),
+        judge_claims(claims, suite, read, published),
         records,
         len(runs) - len(records),
         results,

@@ -11,12 +11,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-import yaml
-from pydantic import AfterValidator, Field, TypeAdapter, ValidationError, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from reconpatch.datasets.category import Kind
 from reconpatch.methods.registry import METHODS
-from reconpatch.settings.base import Settings, readable
+from reconpatch.settings.base import Settings, read_settings
 from reconpatch.utils.errors import InputError
 
 Metric = Literal[
@@ -187,24 +186,13 @@ def load_experiments(*paths: Path) -> Experiments:
     tables: dict[str, Experiment] = {}
     figures: dict[str, Figure] = {}
     for path in paths:
-        found = _load(path)
+        found = read_settings(path, Experiments, "experiments")
         here = {*found.tables, *found.figures}
         if twice := sorted(here & {*tables, *figures} | {*found.tables} & {*found.figures}):
             raise InputError(f"{path} names {twice[0]} once more; give it another name.")
         tables |= found.tables
         figures |= found.figures
     return Experiments(tables=tables, figures=figures)
-
-
-def _load(path: Path) -> Experiments:
-    if not path.is_file():
-        raise InputError(f"{path} is missing; it says what the tables and figures show.")
-    try:
-        return TypeAdapter(Experiments).validate_python(yaml.safe_load(path.read_text()))
-    except yaml.YAMLError as error:
-        raise InputError(f"{path} is not YAML: {error}") from None
-    except ValidationError as error:
-        raise InputError(f"{path} does not describe experiments: {readable(error)}") from None
 
 
 def title(name: str) -> str:
