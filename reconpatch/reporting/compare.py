@@ -71,13 +71,12 @@ def _sort(folder: Path) -> str:
     )
 
 
-Place = tuple[str, ...]
-Found = dict[str, Any]
+Found = dict[tuple[str, ...], dict[str, Any]]
 
 
-def _reported(folder: Path) -> dict[Place, Found]:
+def _reported(folder: Path) -> Found:
     """A report's measured figures; a column is the same whatever its suite's model is called."""
-    found: dict[Place, Found] = {}
+    found: Found = {}
     for path in sorted((folder / "tables").glob("*.csv")):
         for cell in read_table(path).dropna(subset=["measured"]).to_dict("records"):
             column = re.sub(r" \([^)]*\)$", "", cell["column"])
@@ -90,9 +89,9 @@ def _reported(folder: Path) -> dict[Place, Found]:
     return found
 
 
-def _measured(folder: Path) -> dict[Place, Found]:
+def _measured(folder: Path) -> Found:
     """The figures of all runs in a folder of results."""
-    found: dict[Place, Found] = {}
+    found: Found = {}
     for path in sorted((folder / "runs").glob("*/*/*/*/metrics.json")):
         record = read_json(path)
         run = path.parent.relative_to(folder / "runs").as_posix()
@@ -109,7 +108,7 @@ def _measured(folder: Path) -> dict[Place, Found]:
     return found
 
 
-def _beyond(first: Found, second: Found) -> bool | None:
+def _beyond(first: dict[str, Any], second: dict[str, Any]) -> bool | None:
     if first.get("images") and first["images"] == second["images"]:
         low, high = interval(second["replicates"] - first["replicates"])
         return bool(low > 0 or high < 0)
