@@ -24,12 +24,6 @@ ORIGINS = {
 def print_plan(suite: Suite, results: Path, reports: Path, *, on_gpu: bool) -> None:
     """Count a suite, and print what it will take.
 
-    Args:
-        suite: the suite.
-        results: the folder of all results.
-        reports: the folder of all reports.
-        on_gpu: whether its jobs use a GPU.
-
     Raises:
         InputError: a category's images are neither here nor published, or a backbone cannot give
             the maps it is asked for.
@@ -51,12 +45,9 @@ def print_plan(suite: Suite, results: Path, reports: Path, *, on_gpu: bool) -> N
     console.print()
     console.print(_jobs(workload, remaining))
     console.print(_device(records, on_gpu=on_gpu))
-    console.print()
-    console.print(_parts(workload))
-    console.print()
-    console.print(_disk(workload))
-    console.print()
-    console.print(_memory(workload, on_gpu=on_gpu))
+    for part in (_parts(workload), _disk(workload), _memory(workload, on_gpu=on_gpu)):
+        console.print()
+        console.print(part)
 
 
 def _other_rules(workload: Workload, results: Path, reports: Path) -> dict[str, Remaining]:

@@ -64,13 +64,9 @@ class RunWork:
 
 @dataclass(frozen=True)
 class Workload:
-    """A suite, counted.
+    """A suite, counted: its unique runs in batches, and what their cost depends on.
 
-    Attributes:
-        suite: what is counted.
-        batches: its unique runs, as they are measured.
-        images: the images of each data set's (by its id) categories.
-        patches: the patches of an image under each feature setting.
+    Images are by data set (its id) and category, the patches of one by the settings of features.
     """
 
     suite: Suite
@@ -164,11 +160,7 @@ class Workload:
 
 
 def count_work(suite: Suite, results: Path) -> Workload:
-    """Count what a suite asks for.
-
-    Args:
-        suite: what to count.
-        results: the folder of all results; what ``inspect`` left there is believed.
+    """Count what a suite asks for; what ``inspect`` left among the results is believed.
 
     Raises:
         InputError: a category's images are neither here nor published, or a backbone cannot give

@@ -20,7 +20,6 @@ from reconpatch.reporting.verdicts import (
     Verdict,
     estimate,
     judge,
-    supported,
     together,
 )
 from reconpatch.settings.base import Settings
@@ -43,10 +42,7 @@ class Check(Settings):
     Attributes:
         kind: ``ahead`` (greater by more than ``by``), ``no worse`` (by ``by`` at least), ``level``
             (no further than ``by`` apart).
-        table: the table of the first figure.
-        row: its row as the paper calls it.
-        column: its column as the paper calls it.
-        metric: what it measures.
+        table: the table of the first figure; its row and column are as the paper calls them.
         than: the other figure, or all others of the row or column: each must pass.
         by: in the figures' unit: points of AUROC.
         relative: whether ``by`` and the difference are shares of the other figure.
@@ -63,15 +59,7 @@ class Check(Settings):
 
 
 class Claim(Settings):
-    """A sentence of the paper that numbers decide.
-
-    Attributes:
-        name: what it is about, in a few words.
-        says: the sentence.
-        where: its place in the paper.
-        checks: what must hold, all of it.
-        note: what a reader should know besides.
-    """
+    """A sentence of the paper that numbers decide: all checks must hold."""
 
     name: str
     says: str
@@ -86,7 +74,6 @@ class Evidence:
 
     Attributes:
         compared: the two figures in words.
-        check: what was asked of them.
         verdict: what it says of the claim; None where the suite leaves one of many values out.
         difference: the first figure less the other, as measured.
         printed: the same of the figures that the paper prints; None where it prints none.
@@ -117,11 +104,11 @@ class Judged:
     def supported(self) -> bool | None:
         """Whether the figures that the paper prints say so; None where it prints none."""
         printed = [
-            supported(found.check.kind, found.printed, found.check.by)
+            judge(found.check.kind, Estimate(*[found.printed] * 3), found.check.by)
             for found in self.evidence
             if found.printed is not None
         ]
-        return all(printed) if printed else None
+        return set(printed) == {"holds"} if printed else None
 
 
 def judge_claims(

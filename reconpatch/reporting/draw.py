@@ -22,7 +22,7 @@ from reconpatch.reporting.drawings import (
     refinement,
     sweep,
 )
-from reconpatch.reporting.drawings.style import save
+from reconpatch.reporting.drawings.style import PANELS, save
 from reconpatch.reporting.embedding import embed, sample_patches
 from reconpatch.reporting.scored_images import ScoredImages
 from reconpatch.reporting.table import UNPUBLISHED, Results, table
@@ -50,12 +50,6 @@ DIAGNOSTICS = {
 
 def write_figure(suite: Suite, name: str, results: Path, folder: Path) -> None:
     """Draw a figure to ``folder/<name>.svg`` and ``.png``; what shows images, of the first seed.
-
-    Args:
-        suite: which categories and recipes.
-        name: the figure's name, such as ``figure3``.
-        results: the folder of all results; the runs' are there.
-        folder: where the figure goes.
 
     Raises:
         InputError: there is no such figure, or the suite has nothing to draw in it.
@@ -200,34 +194,26 @@ def _refinement(suite: Suite, name: str, results: Path) -> Figure:
 
 def _memory(suite: Suite, name: str, results: Path) -> Figure:
     read = Results(results / "runs")
-    points = []
-    by_recipe: dict[tuple[str, str], list[RecipeRun]] = {}
+    by_recipe: dict[tuple[str, Recipe], list[RecipeRun]] = {}
     for shown, run in _runs(suite, name, results):
-        by_recipe.setdefault((shown, run.recipe.key), []).append(run)
+        by_recipe.setdefault((shown, run.recipe), []).append(run)
+    points = []
     for (method, _), runs in by_recipe.items():
         records = [record for run in runs if (record := read.record(run.run, "metrics.json"))]
         counts = [record["steps"]["detection"]["counts"] for record in records]
         # Eq. S1, of vectors that are counted.
         sizes = [4 * count["memory_bank"] * count["dimension"] for count in counts]
-        for metric in ("image_auroc", "pixel_auroc"):
+        for metric in PANELS:
             values = [s["metrics"][metric] for s in records if metric not in s["reasons"]]
-            if not values:
-                continue
-            replicates = [read.replicates(run.run) for run in runs]
-            low, high = interval(np.mean([r[metric] for r in replicates if metric in r], axis=0))
-            points.append(
-                {
-                    "method": method,
-                    "metric": metric,
-                    "megabytes": np.mean(sizes) / 1e6,
-                    "value": 100 * np.mean(values),
-                    "low": 100 * low,
-                    "high": 100 * high,
-                }
-            )
+            if values:
+                resampled = [read.replicates(run.run).get(metric) for run in runs]
+                ends = interval(np.mean([r for r in resampled if r is not None], axis=0))
+                point = [100 * value for value in (np.mean(values), *ends)]
+                points.append((method, metric, np.mean(sizes) / 1e6, *point))
     if not points:
         raise _unmeasured(suite, name)
-    return memory.draw(pd.DataFrame(points))
+    columns = ["method", "metric", "megabytes", "value", "low", "high"]
+    return memory.draw(pd.DataFrame(points, columns=columns))
 
 
 def _diagnostics(suite: Suite, name: str, results: Path) -> Figure:

@@ -105,11 +105,7 @@ def table(suite: Suite, name: str, results: Results, published: pd.DataFrame) ->
     ``paper`` is as printed. ``environment`` says on what kind of device, with which torch and
     FAISS, a value was measured; several are separated by semicolons.
 
-    Args:
-        suite: which categories, recipes and seeds.
-        name: the table's name, such as ``table5``.
-        results: what the runs left.
-        published: the paper's table as text: ``row, column, metric, value``.
+    What the paper prints is ``published``, as text: ``row, column, metric, value``.
     """
     experiment = suite.experiments.tables[name]
     paper = published.set_index(["row", "column", "metric"])["value"].to_dict()

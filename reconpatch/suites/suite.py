@@ -31,6 +31,8 @@ from reconpatch.suites.experiments import (
 )
 from reconpatch.utils.errors import InputError
 
+NO_DOWNLOAD = "A suite that needs no download:\n  snakemake --cores all --config suite=demo"
+
 
 class SuiteDataset(Settings):
     """Categories of one source, in the place of one of the paper's data sets.
@@ -270,8 +272,7 @@ class Suite(Settings):
                         f"{error}\n"
                         f"Or put the unpacked folders into {root}, or {catalogue[name].archive} "
                         "beside it, or say where they lie with data_root=DIR (docs/data.md).\n"
-                        "A suite that needs no download:\n"
-                        "  snakemake --cores all --config suite=demo"
+                        + NO_DOWNLOAD
                     ) from None
         missing = [
             str(dataset.source.root / category)
@@ -289,9 +290,7 @@ class Suite(Settings):
                 "holds train/good, or BTAD's train/ok) at:\n  " + "\n  ".join(missing) + "\n"
                 "Unpack what is missing there, or move what is there away and it is all fetched "
                 "(docs/data.md), or say where it lies:\n"
-                f"  snakemake --cores all --config suite={self.name} data_root=DIR\n"
-                "A suite that needs no download:\n"
-                "  snakemake --cores all --config suite=demo"
+                f"  snakemake --cores all --config suite={self.name} data_root=DIR\n{NO_DOWNLOAD}"
             )
         names = [place.name for place in self.places()]
         if twice := sorted({name for name in names if names.count(name) > 1}):
@@ -320,12 +319,7 @@ def load_suite(path: Path, data_root: Path, config: Path) -> Suite:
     """Return the suite of a YAML file.
 
     ``{data_root}`` in a root stands for ``data_root``. ``experiments`` names the file of the tables
-    and figures, or several, the paper's where it says nothing.
-
-    Args:
-        path: the suite's file.
-        data_root: where the data sets lie.
-        config: the folder that holds the files of tables and figures.
+    and figures in ``config``, or several, the paper's where it says nothing.
 
     Raises:
         InputError: no such file, or it holds unknown names or impossible values.

@@ -51,19 +51,11 @@ class Picture:
 
 @dataclass(frozen=True)
 class MethodView:
-    """A method's scores in a category; what hangs on masks or on scores that vary may lack.
+    """A method's scores in a category, AUROC in percent; ``anchor`` is where the page has its run.
 
-    Attributes:
-        name: the method.
-        anchor: the place on the page that tells of its run.
-        image_auroc: in percent.
-        pixel_auroc: in percent.
-        index: d'.
-        normal: how many normal test images each bar of the histogram has.
-        anomalous: the same of the anomalous ones.
-        ends: the scores at the histogram's ends.
-        image_curve: the ROC curve over images: false and true positive rates.
-        pixel_curve: the same over pixels.
+    ``normal`` and ``anomalous`` count the test images of each bar of a histogram between ``ends``.
+    Curves are false and true positive rates. Without masks there is nothing about pixels; where no
+    score varies there is no ``index``, d'.
     """
 
     name: str

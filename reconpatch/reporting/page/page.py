@@ -16,7 +16,7 @@ from reconpatch.reporting.formats import METRICS, NOT_RUN, reasons
 from reconpatch.reporting.page.ambiguities import document, swings
 from reconpatch.reporting.page.categories import category_views, data_uri
 from reconpatch.reporting.page.claim_view import ClaimView, claim_views
-from reconpatch.reporting.page.provenance_summary import provenance_summary, steps
+from reconpatch.reporting.page.provenance_summary import Record, provenance_summary, steps
 from reconpatch.reporting.page.recipe_view import recipe_views
 from reconpatch.reporting.page.table_view import table_view
 from reconpatch.suites.cells import AVERAGE
@@ -32,7 +32,6 @@ ELPV = (
     "Photographs of solar cells: ELPV (Buerhop-Lutz et al. 2018; Deitsch et al. 2019, 2021), "
     "CC BY-NC-SA 4.0."
 )
-Record = dict[str, Any]
 
 
 def page(

@@ -21,13 +21,9 @@ class CellView:
 
     Attributes:
         value: what the column is sorted by; None sorts last.
-        measured: the figure; None where there is none.
-        paper: what the paper prints.
         difference: measured less printed, with its sign, after an arrow that says the same.
         spread: the standard deviation over seeds.
-        interval: the ends of the 95 % interval.
         links: the places on the page that tell of its runs, with their names.
-        reason: why it is missing.
         ours: whether we run what it is about.
         environment: where it was measured, if the table's values come from several environments.
     """
