@@ -28,12 +28,8 @@ def compare(first: Path, second: Path) -> tuple[pd.DataFrame, int]:
     on the same images the replicates are paired, and ``beyond`` says whether the interval of their
     difference leaves zero out. The second value counts the figures that one alone has.
 
-    Args:
-        first: a report's folder, or a folder of results.
-        second: another of the same sort.
-
     Raises:
-        InputError: they are neither, or not of one sort.
+        InputError: they are neither reports nor folders of results, or not of one sort.
     """
     sorts = [_sort(folder) for folder in (first, second)]
     if sorts[0] != sorts[1]:

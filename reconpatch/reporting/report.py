@@ -18,12 +18,8 @@ from reconpatch.utils.files import atomic_write
 def write_report(suite: Suite, results: Path, config: Path, docs: Path, folder: Path) -> None:
     """Write ``tables/*.{csv,md,tex}`` and ``report.html``, each whole or not at all.
 
-    Args:
-        suite: what to show.
-        results: the folder of all results.
-        config: the folder that holds the paper's tables and claims.
-        docs: the folder that holds what the paper leaves open.
-        folder: where the report goes; its figures are there.
+    ``config`` holds the paper's tables and claims, ``docs`` what the paper leaves open, and
+    ``folder`` the figures already.
 
     Raises:
         InputError: the file of claims is missing, or is none.

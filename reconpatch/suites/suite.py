@@ -177,11 +177,8 @@ class Suite(Settings):
     ) -> Recipe | Ensemble:
         """Return what a method with a model runs; several members make an ensemble.
 
-        Args:
-            model: the model's name.
-            method: the method.
-            changes: what is changed in each member's recipe, in turn.
-            deviation: how an ensemble's scores are scaled, if not as the model says.
+        Changes are made in each member's recipe, in turn. ``deviation`` says how an ensemble's
+        scores are scaled, if not as the model says.
 
         Raises:
             InputError: the changes make no recipe.
@@ -253,9 +250,7 @@ class Suite(Settings):
     def check_data(self, catalogue: dict[str, Dataset], accepted: Container[str]) -> None:
         """Make sure that all data sets stand where the suite looks for them, or can be fetched.
 
-        Args:
-            catalogue: the data sets that can be fetched.
-            accepted: those of them whose licence is accepted.
+        ``accepted`` names those of the catalogue whose licence is accepted.
 
         Raises:
             InputError: some do not; the message names them and what runs without. Or two data sets

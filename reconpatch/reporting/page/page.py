@@ -73,12 +73,8 @@ def page(
     context = {
         "suite": suite,
         "tables": [_sheet(suite, name, claims, files, tidy) for name, tidy in tables.items()],
-        "figures": drawn,
-        "not_drawn": [
-            title(name)
-            for name in suite.experiments.figures
-            if name not in {d["name"] for d in drawn}
-        ],
+        "figures": list(drawn.values()),
+        "not_drawn": [title(n) for n in suite.experiments.figures if n not in drawn],
         "claims": claims,
         "tally": [
             (said, tally[said]) for said in ("holds", "does not hold", "cannot tell", "not tested")
@@ -142,19 +138,19 @@ def _sheet(
         "view": table_view(tidy),
         "reasons": reasons(tidy),
         "files": [
-            (form, f"{name}.{ending}", _text_uri(files[f"tables/{name}.{ending}"]))
+            (
+                form,
+                f"{name}.{ending}",
+                b64encode(files[f"tables/{name}.{ending}"].encode()).decode(),
+            )
             for form, ending in (("CSV", "csv"), ("Markdown", "md"), ("LaTeX", "tex"))
         ],
         "verdicts": [(c.judged.claim.name, c.judged.verdict, c.anchor) for c in about],
     }
 
 
-def _text_uri(text: str) -> str:
-    return f"data:text/plain;charset=utf-8;base64,{b64encode(text.encode()).decode()}"
-
-
-def _drawings(suite: Suite, folder: Path) -> list[dict[str, Any]]:
-    found = []
+def _drawings(suite: Suite, folder: Path) -> dict[str, dict[str, Any]]:
+    found = {}
     for name, figure in suite.experiments.figures.items():
         path = folder / f"{name}.png"
         if not path.is_file():
@@ -163,18 +159,16 @@ def _drawings(suite: Suite, folder: Path) -> list[dict[str, Any]]:
             small = picture.convert("RGB")
         inches = small.width / DPI
         small.thumbnail((WIDTH, 10 * WIDTH))
-        found.append(
-            {
-                "name": name,
-                "title": title(name),
-                "caption": figure.caption,
-                "topic": figure.topic,
-                "table": figure.table,
-                "source": data_uri(small),
-                "width": round(inches * INCH),
-                "height": round(inches * INCH * small.height / small.width),
-            }
-        )
+        found[name] = {
+            "name": name,
+            "title": title(name),
+            "caption": figure.caption,
+            "topic": figure.topic,
+            "table": figure.table,
+            "source": data_uri(small),
+            "width": round(inches * INCH),
+            "height": round(inches * INCH * small.height / small.width),
+        }
     return found
 
 
