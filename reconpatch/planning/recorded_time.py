@@ -41,8 +41,7 @@ class Record(NamedTuple):
     Attributes:
         key: of the recipe, or of the features' settings.
         device: the name of the device that did all of it.
-        train: training images of its category.
-        test: test images.
+        train: training images of its category; ``test``, its test images.
         seconds: of each step.
     """
 

@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-import numpy as np
 import pandas as pd
 from pydantic import Field
 
@@ -219,13 +218,10 @@ def _compare(
 
 
 def _difference(first: CellValues, other: CellValues, *, relative: bool) -> Estimate:
-    by_seed = first.by_seed - other.by_seed
-    both = first.replicates.size and other.replicates.size
-    replicates = first.replicates - other.replicates if both else np.array([])
+    found = first - other
     if relative:
-        by_seed = by_seed / other.by_seed
-        replicates = replicates / other.replicates if both else replicates
-    return estimate(by_seed, replicates)
+        found = CellValues(found.by_seed / other.by_seed, found.replicates / other.replicates)
+    return estimate(found.by_seed, found.replicates)
 
 
 def _in_words(first: CellName, other: CellName, measured: dict[CellName, Cell]) -> str:

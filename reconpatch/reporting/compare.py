@@ -50,10 +50,8 @@ def compare(first: Path, second: Path) -> tuple[pd.DataFrame, int]:
         for place in a
         if place in b
     ]
-    found = pd.DataFrame(records, columns=COLUMNS)
-    order = pd.DataFrame({"beyond": found["beyond"] == True, "far": found["moved"].abs()})  # noqa: E712
-    order = order.sort_values(["beyond", "far"], ascending=False, kind="stable")
-    return found.loc[order.index].reset_index(drop=True), len(a.keys() ^ b.keys())
+    records.sort(key=lambda record: (record["beyond"] is not True, -abs(record["moved"])))
+    return pd.DataFrame(records, columns=COLUMNS), len(a.keys() ^ b.keys())
 
 
 def _sort(folder: Path) -> str:

@@ -33,7 +33,9 @@ def write_report(suite: Suite, results: Path, config: Path, docs: Path, folder: 
     tables: dict[str, pd.DataFrame] = {}
     for name, experiment in suite.experiments.tables.items():
         tidy = table(suite, name, read, published.get(name, UNPUBLISHED))
-        caption = _caption(tidy, f"{title(name)}: {experiment.caption}.")
+        caption = f"{title(name)}: {experiment.caption}."
+        if tidy.duplicated(["row", "column"]).any():
+            caption += f" {PAIR}"
         texts[f"tables/{name}.csv"] = tidy.to_csv(index=False, float_format="%.6f")
         texts[f"tables/{name}.md"] = f"{caption}\n\n{markdown(wide(tidy))}"
         texts[f"tables/{name}.tex"] = latex(wide(tidy), caption, f"tab:{name}")
@@ -55,8 +57,3 @@ def write_report(suite: Suite, results: Path, config: Path, docs: Path, folder: 
     for name, text in texts.items():
         with atomic_write(folder / name) as aside:
             aside.write_text(text)
-
-
-def _caption(tidy: pd.DataFrame, caption: str) -> str:
-    pairs = tidy.groupby(["row", "column"], sort=False).size().gt(1).any()
-    return f"{caption} {PAIR}" if pairs else caption

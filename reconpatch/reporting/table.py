@@ -74,24 +74,18 @@ class Results:
         return read_json(path) if path.is_file() else None
 
     def _environments(self, run: Run) -> frozenset[str]:
-        """What a run's bits may hang on, and that of those which it goes on from."""
-        of_parents = (self.environments(parent) for parent in run.parents)
-        own = self.record(run, "metrics.json") or {}
-        steps = own.get("steps", {}).values()
-        return frozenset(_environment(step) for step in steps if "device_kind" in step).union(
-            *of_parents
-        )
+        """Device kind, torch and FAISS of a run's steps and of those which it goes on from."""
+        found = set()
+        for step in (self.record(run, "metrics.json") or {}).get("steps", {}).values():
+            if kind := step.get("device_kind"):
+                device = {"cpu": "CPU", "cuda": "GPU"}.get(kind, kind)
+                versions = step["versions"]
+                found.add(f"{device}, torch {versions['torch']}, FAISS {versions['faiss']}")
+        return frozenset(found).union(*(self.environments(parent) for parent in run.parents))
 
     def _replicates(self, run: Run) -> dict[str, Floats]:
         with np.load(self.root / run.id / "replicates.npz") as archive:
             return dict(archive)
-
-
-def _environment(record: dict[str, Any]) -> str:
-    """Device kind, torch and FAISS of a step."""
-    versions = record["versions"]
-    device = {"cpu": "CPU", "cuda": "GPU"}.get(record["device_kind"], record["device_kind"])
-    return f"{device}, torch {versions['torch']}, FAISS {versions['faiss']}"
 
 
 def table(suite: Suite, name: str, results: Results, published: pd.DataFrame) -> pd.DataFrame:

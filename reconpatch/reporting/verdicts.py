@@ -70,12 +70,11 @@ def judge(kind: Comparison, difference: Estimate, by: float) -> Verdict:
     low, high = difference.low, difference.high
     if low is None or high is None:
         return "cannot tell"
-    if kind == "ahead":
-        agrees, contradicts = low > by, high < by
-    elif kind == "no worse":
-        agrees, contradicts = low >= by, high < by
-    else:
-        agrees, contradicts = -by <= low and high <= by, low > by or high < -by
+    agrees, contradicts = {
+        "ahead": (low > by, high < by),
+        "no worse": (low >= by, high < by),
+        "level": (-by <= low and high <= by, low > by or high < -by),
+    }[kind]
     if agrees:
         return "holds"
     return "does not hold" if contradicts else "cannot tell"

@@ -52,8 +52,6 @@ class Entry(Settings):
         published: its name in the paper's table, where that differs.
         metrics: what its cells show, where the experiment says otherwise.
         kind: only categories of this kind.
-        method: the method that its cells run.
-        model: the model that its cells run.
         recipe: what is changed in the recipe.
         refinement: what is changed in the refinement's settings; without it nothing is refined.
         deviation: how its ensembles' scores are scaled, where the model says otherwise.
@@ -82,14 +80,12 @@ class Experiment(Settings):
     """A table of the paper.
 
     Attributes:
-        caption: what it shows.
         stands_for: which of the paper's data sets it is about.
         metrics: what a cell shows unless its row or column says otherwise.
         method: the method, likewise.
         model: the model, likewise.
         recipe: what all cells change.
         rows: the rows; ``categories`` is one for each, with the means over them.
-        columns: the columns.
         every_method: whether each method of the suite gets a column of its own, where none of
             these runs it.
         ranked: whether a last row gives each column's mean rank.
@@ -133,8 +129,6 @@ class Figure(Settings):
     """A figure of the paper: a kind of drawing, and the runs that it draws.
 
     Attributes:
-        caption: what it shows.
-        draws: the kind of drawing.
         stands_for: which of the paper's data sets it is about.
         of: the runs that it draws, each with its name.
         table: the table whose figures a sweep draws.

@@ -70,7 +70,6 @@ class Place(Settings):
 
     Attributes:
         dataset: its data set's id.
-        category: its name.
         name: what tables call it: the category, with its data set where several have one.
         kind: object or texture, where that is known.
     """
@@ -94,7 +93,6 @@ class Suite(Settings):
             suite takes; all of a side of which it says nothing.
         extra_datasets: data sets that it takes images from besides its categories, and where they
             lie; they are fetched where they are not there.
-        experiments: the tables and figures.
     """
 
     name: str
@@ -332,12 +330,8 @@ def load_suite(path: Path, data_root: Path, config: Path) -> Suite:
             source = dataset["source"]
             if "root" in source:
                 source["root"] = source["root"].format(data_root=data_root)
-                fetchable = source["dataset"] in catalogue and not dataset.get("optional")
-                if (
-                    fetchable
-                    and dataset["categories"] == "found"
-                    and is_absent(Path(source["root"]))
-                ):
+                found = dataset["categories"] == "found" and not dataset.get("optional")
+                if found and source["dataset"] in catalogue and is_absent(Path(source["root"])):
                     dataset["categories"] = catalogue[source["dataset"]].categories
         content["extra_datasets"] = {
             name: root.format(data_root=data_root)
