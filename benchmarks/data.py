@@ -32,7 +32,7 @@ def category_folder(data: Path | None, plan: Plan, work: Path) -> Path:
         whole = data / ("bottle" if "bottle" in names else names[0])
     if plan.train_images is None or plan.test_images is None:
         return whole
-    category = read_mvtec_layout(whole, "benchmark", None)
+    category = read_mvtec_layout(whole, "benchmark")
     folder = work / "images" / whole.name
     _copy(category, category.train[: plan.train_images], folder)
     spread = np.linspace(0, len(category.test) - 1, plan.test_images).astype(int)

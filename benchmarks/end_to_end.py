@@ -38,7 +38,7 @@ def measure(folder: Path, plan: Plan, work: Path, threads: int) -> Findings:
     and resizes the images and passes them through the backbone. The category is read beforehand, so
     that all find its files in the page cache.
     """
-    category = read_mvtec_layout(folder, "benchmark", None)
+    category = read_mvtec_layout(folder, "benchmark")
     weights = work / "weights"
     measured = in_turns(
         {

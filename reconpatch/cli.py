@@ -50,11 +50,8 @@ Threads = Annotated[
 
 
 @app.command()
-def write_demo(
-    output: Folder,
-    seed: Seed = 0,
-) -> None:
-    """Draw the demo data set: a washer and a weave, with exact masks."""
+def write_demo(output: Folder, seed: Seed = 0) -> None:
+    """Draw the procedural data set: a washer and a weave, with exact masks."""
     from reconpatch.datasets.demo.writer import write_demo
 
     write_demo(output, seed)
@@ -255,7 +252,7 @@ def preview_defects(
     from reconpatch.settings.refinement import RefinementSettings
 
     if folder:
-        images = read_mvtec_layout(folder, folder.parent.name, kind=None)
+        images = read_mvtec_layout(folder, folder.parent.name)
         features, settings = FeatureSettings(), RefinementSettings()
     elif suite and category:
         chosen = _suite(suite, data_root, config)

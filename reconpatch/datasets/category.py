@@ -1,12 +1,13 @@
 """A category: one product of a data set, with its training and test images, labels and masks."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
+
+from pydantic import TypeAdapter, ValidationError
 
 from reconpatch.utils.errors import InputError
-from reconpatch.utils.files import read_json, write_json
+from reconpatch.utils.files import write_json
 
 GOOD = "good"
 """The defect name of a normal image, as in the MVTec AD layout."""
@@ -43,8 +44,6 @@ class Category:
     """An inspected category; :func:`inspect_category` makes one.
 
     Attributes:
-        dataset: The data set's name, such as ``"mvtec"``.
-        name: The category's name, such as ``"bottle"``.
         kind: Object or texture, where the data set says so.
         train: The training images, all normal.
         test: The test images, normal and anomalous.
@@ -65,18 +64,8 @@ class Category:
         return bool(anomalous) and all(sample.mask is not None for sample in anomalous)
 
     def write(self, path: Path) -> None:
-        """Write the category to ``path`` as JSON: paths and labels, not the images."""
-        write_json(
-            path,
-            {
-                "dataset": self.dataset,
-                "name": self.name,
-                "kind": self.kind,
-                "sha256": self.sha256,
-                "train": _to_json(self.train),
-                "test": _to_json(self.test),
-            },
-        )
+        """Write the category to ``path`` as JSON: paths and labels, not the images themselves."""
+        write_json(path, TypeAdapter(Category).dump_python(self, mode="json"))
 
     @classmethod
     def read(cls, path: Path) -> "Category":
@@ -86,32 +75,8 @@ class Category:
             InputError: The file holds something else.
         """
         try:
-            content = read_json(path)
-            train, test = _from_json(content.pop("train")), _from_json(content.pop("test"))
-            return cls(**content, train=train, test=test)
-        except (AttributeError, KeyError, TypeError, ValueError):
+            return TypeAdapter(Category).validate_json(path.read_bytes())
+        except ValidationError:
             raise InputError(
                 f"{path} does not list a category's images; write it anew with reconpatch inspect"
             ) from None
-
-
-def _to_json(samples: Iterable[Sample]) -> list[dict[str, str | None]]:
-    return [
-        {
-            "image": str(sample.image),
-            "defect": sample.defect,
-            "mask": str(sample.mask) if sample.mask else None,
-        }
-        for sample in samples
-    ]
-
-
-def _from_json(samples: Iterable[dict[str, Any]]) -> tuple[Sample, ...]:
-    return tuple(
-        Sample(
-            image=Path(sample["image"]),
-            defect=sample["defect"],
-            mask=Path(sample["mask"]) if sample["mask"] else None,
-        )
-        for sample in samples
-    )

@@ -14,7 +14,7 @@ under CC BY-NC-SA 4.0: no commercial use.
 from collections.abc import Iterable
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, cast, get_args
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -25,57 +25,42 @@ from reconpatch.utils.errors import InputError
 if TYPE_CHECKING:
     from reconpatch.datasets.source import Source
 
-CellType = Literal["mono", "poly"]
+CELL_TYPES = ("mono", "poly")
 DEFECTIVE = "defective"
 
 
-def read_elpv(
-    category: CellType, split_seed: int, train: int | None = None, test_per_class: int | None = None
-) -> Category:
-    """Return one type of cells, split at random and inspected.
+def read(source: "Source", name: str) -> Category:
+    """Return one type of cells, split by the source's ``split_seed`` and inspected.
 
     The test set has a third of the normal cells, rounded down, and all anomalous ones; the other
     normal cells are for training. With the same seed, a smaller set is a part of a larger one.
-
-    Args:
-        category: The type of the cells.
-        split_seed: The seed of the split.
-        train: How many training images to keep; None keeps all.
-        test_per_class: How many normal, and how many anomalous, test images to keep; None keeps
-            all.
 
     Raises:
         InputError: The package ``elpv-dataset`` is missing, there is no such category, or it has
             fewer images than asked for.
     """
-    if category not in get_args(CellType):
-        raise InputError(f"ELPV has no category {category}; it has mono and poly")
+    if name not in CELL_TYPES:
+        raise InputError(f"ELPV has no category {name}; it has {' and '.join(CELL_TYPES)}")
     folder = _folder()
-    cells = _read_labels(folder / "labels.csv", category)
-    shuffle = np.random.default_rng(split_seed).permutation
+    cells = _read_labels(folder / "labels.csv", name)
+    shuffle = np.random.default_rng(source.split_seed).permutation
     normal, anomalous = ([files[i] for i in shuffle(len(files))] for files in cells)
     held_out, training = normal[: len(normal) // 3], normal[len(normal) // 3 :]
     per_class = min(len(held_out), len(anomalous))
-    if (train or 0) > len(training) or (test_per_class or 0) > per_class:
+    if (source.train or 0) > len(training) or (source.test_per_class or 0) > per_class:
         raise InputError(
-            f"ELPV {category} has {len(training)} images to train on, and to test on "
+            f"ELPV {name} has {len(training)} images to train on, and to test on "
             f"{len(held_out)} normal and {len(anomalous)} anomalous ones; "
             f"ask for no more than train: {len(training)}, test_per_class: {per_class}"
         )
     return inspect_category(
         folder,
-        dataset="elpv",
-        name=category,
-        kind=None,
-        train=_samples(training[:train], GOOD),
-        test=_samples(held_out[:test_per_class], GOOD)
-        + _samples(anomalous[:test_per_class], DEFECTIVE),
+        dataset=source.dataset,
+        name=name,
+        train=_samples(training[: source.train], GOOD),
+        test=_samples(held_out[: source.test_per_class], GOOD)
+        + _samples(anomalous[: source.test_per_class], DEFECTIVE),
     )
-
-
-def read(source: "Source", name: str) -> Category:
-    """Return the category ``name`` of a source of this layout; raises as :func:`read_elpv`."""
-    return read_elpv(cast(CellType, name), source.split_seed, source.train, source.test_per_class)
 
 
 def _folder() -> Path:
@@ -86,12 +71,12 @@ def _folder() -> Path:
     return Path(package.origin).parent / "data"
 
 
-def _read_labels(path: Path, category: CellType) -> tuple[list[Path], list[Path]]:
+def _read_labels(path: Path, cell_type: str) -> tuple[list[Path], list[Path]]:
     """Return the files of the normal and of the anomalous cells of one type."""
     rows = [line.split() for line in path.read_text().splitlines()]
     normal, anomalous = (
-        [path.parent / image for image, p, cell in rows if cell == category and float(p) == chosen]
-        for chosen in (0.0, 1.0)
+        [path.parent / image for image, p, cell in rows if cell == cell_type and float(p) == wanted]
+        for wanted in (0.0, 1.0)
     )
     return normal, anomalous
 

@@ -1,7 +1,12 @@
 """Image files: list them, and open one."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Literal
 
+import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from reconpatch.utils.errors import InputError
@@ -25,60 +30,48 @@ def list_images(folder: Path) -> list[Path]:
     )
 
 
-def open_image(path: Path) -> Image.Image:
-    """Return the fully decoded image at ``path`` in mode RGB, 8 bits a channel.
+@contextmanager
+def opened(path: Path) -> Iterator[Image.Image]:
+    """Open the image at ``path``, and say what is amiss if it cannot be read in the block.
 
     Raises:
         InputError: The file cannot be read, is truncated, or has more than 8 bits a channel.
+            Pillow clips such values at 255 when it converts them: the image would turn white.
     """
-    return _decode(path, "RGB")
-
-
-def open_mask(path: Path) -> Image.Image:
-    """Return the fully decoded mask at ``path`` in mode L; pixels above 0 are defective.
-
-    Raises:
-        InputError: The file cannot be read, is truncated, or has more than 8 bits a channel.
-    """
-    return _decode(path, "L")
-
-
-def unreachable(path: Path, error: OSError) -> InputError:
-    """Return the error for a file that the system cannot read."""
-    return InputError(
-        f"{path} cannot be read ({error.strerror}); check that it exists and that you may read it"
-    )
-
-
-def damaged(path: Path) -> InputError:
-    """Return the error for a file that Pillow cannot decode."""
-    return InputError(
-        f"{path} is truncated or not an image; replace it with a whole copy, "
-        "or delete it if it does not belong to the category"
-    )
-
-
-def check_depth(path: Path, mode: str) -> None:
-    """Raise an error for an image whose Pillow ``mode`` has more than 8 bits a channel.
-
-    Pillow would convert it by clipping its values at 255, without a warning: a white image.
-
-    Raises:
-        InputError: The mode is one of 16-bit, 32-bit, or floating-point grey.
-    """
-    if mode.startswith(("I", "F")):
-        raise InputError(
-            f"{path} has more than 8 bits a channel (Pillow mode {mode}); "
-            "save it as an 8-bit grey or RGB image"
-        )
-
-
-def _decode(path: Path, mode: str) -> Image.Image:
     try:
         with Image.open(path) as image:
-            check_depth(path, image.mode)
-            return image.convert(mode)
+            if image.mode.startswith(("I", "F")):
+                raise InputError(
+                    f"{path} has more than 8 bits a channel (Pillow mode {image.mode}); "
+                    "save it as an 8-bit grey or RGB image"
+                )
+            yield image
     except (FileNotFoundError, PermissionError) as error:
-        raise unreachable(path, error) from error
+        raise InputError(
+            f"{path} cannot be read ({error.strerror}); check that it exists and may be read"
+        ) from error
     except UNREADABLE as error:
-        raise damaged(path) from error
+        raise InputError(
+            f"{path} is truncated or not an image; replace it with a whole copy, "
+            "or delete it if it does not belong to the category"
+        ) from error
+
+
+def open_image(path: Path, mode: Literal["RGB", "L"] = "RGB") -> Image.Image:
+    """Return the fully decoded image at ``path``, 8 bits a channel; raises as :func:`opened`."""
+    with opened(path) as image:
+        return image.convert(mode)
+
+
+def changed_within(
+    mask: NDArray[np.bool_], image: NDArray[np.uint8], other: NDArray[np.uint8]
+) -> NDArray[np.uint8]:
+    """Return ``other`` within the mask ``(H, W)`` and ``image`` elsewhere, RGB ``(H, W, 3)``.
+
+    All pixels of the mask differ from the image: where the two agree by chance, they are made one
+    level darker or brighter, which nobody sees.
+    """
+    found = np.where(mask[..., None], other, image)
+    chance = mask & (found == image).all(axis=2)
+    found[chance] = np.where(image[chance] > 0, image[chance] - 1, 1)
+    return found

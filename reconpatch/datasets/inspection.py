@@ -1,55 +1,41 @@
 """Check that a category is whole, before any work starts on it."""
 
 import hashlib
-import io
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
-from PIL import Image
-
-from reconpatch.datasets.category import Category, Kind, Sample
-from reconpatch.datasets.images import UNREADABLE, check_depth, damaged, unreachable
+from reconpatch.datasets.category import Category, Sample
+from reconpatch.datasets.images import opened
 from reconpatch.utils.errors import InputError
+from reconpatch.utils.files import hash_of
+
+Size = tuple[int, int]
+"""Width and height of an image, in pixels."""
 
 
 def inspect_category(
-    root: Path,
-    *,
-    dataset: str,
-    name: str,
-    kind: Kind | None,
-    train: Sequence[Sample],
-    test: Sequence[Sample],
+    root: Path, *, dataset: str, name: str, train: Sequence[Sample], test: Sequence[Sample]
 ) -> Category:
     """Check that a category is complete and its files readable, and return it with its hash.
 
-    Every file is read once, but no image is decoded: damage that no checksum of the file format
-    covers shows only in ``open_image``.
-
-    Args:
-        root: The folder that holds all images and masks.
-        dataset: The data set's name.
-        name: The category's name.
-        kind: Object or texture, or None where the data set does not say.
-        train: The training images.
-        test: The test images.
-
-    Returns:
-        The category. Its hash covers the split, label, path below ``root`` and bytes of every
-        image and mask, in the order given.
+    No image is decoded: a defect of the pixel data that no checksum of the file format covers shows
+    only in ``open_image``. The hash covers the split, label, path below ``root`` and bytes of every
+    image and mask, in the order given.
 
     Raises:
         InputError: There are problems. The message lists all of them.
     """
     problems = list(_gaps(train, test))
-    files: dict[Path, _File] = {}
+    hashes: dict[Path, str] = {}
+    sizes: dict[Path, Size] = {}
     for path in _paths((*train, *test)):
         try:
-            files[path] = _examine(path)
+            with opened(path) as image:
+                image.verify()
+            hashes[path], sizes[path] = hash_of(path), image.size
         except InputError as problem:
             problems.append(str(problem))
-    problems += _size_mismatches(test, files)
+    problems += _size_mismatches(test, sizes)
     if problems:
         raise InputError(
             f"The category {name} of {dataset} in {root} cannot be used:\n"
@@ -59,7 +45,7 @@ def inspect_category(
     manifest = "".join(
         "\t".join(
             [split, sample.defect, sample.image.relative_to(root).as_posix()]
-            + [files[path].sha256 for path in _paths([sample])]
+            + [hashes[path] for path in _paths([sample])]
         )
         + "\n"
         for split, samples in (("train", train), ("test", test))
@@ -68,19 +54,11 @@ def inspect_category(
     return Category(
         dataset=dataset,
         name=name,
-        kind=kind,
+        kind=None,
         train=tuple(train),
         test=tuple(test),
         sha256=hashlib.sha256(manifest.encode()).hexdigest(),
     )
-
-
-@dataclass(frozen=True)
-class _File:
-    """An image file's hash, and its size as (width, height) in pixels."""
-
-    sha256: str
-    size: tuple[int, int]
 
 
 def _paths(samples: Iterable[Sample]) -> Iterator[Path]:
@@ -91,34 +69,16 @@ def _paths(samples: Iterable[Sample]) -> Iterator[Path]:
             yield sample.mask
 
 
-def _examine(path: Path) -> _File:
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise unreachable(path, error) from error
-    try:
-        with Image.open(io.BytesIO(content)) as image:
-            mode, size = image.mode, image.size
-            image.verify()
-    except UNREADABLE as error:
-        raise damaged(path) from error
-    check_depth(path, mode)
-    return _File(hashlib.sha256(content).hexdigest(), size)
-
-
 def _gaps(train: Sequence[Sample], test: Sequence[Sample]) -> Iterator[str]:
     if not train:
         yield "it has no training image; add normal ones (in the MVTec AD layout: to train/good)"
-    if all(sample.anomalous for sample in test):
-        yield (
-            "it has no normal test image, so that AUROC is undefined; "
-            "add some (in the MVTec AD layout: to test/good)"
-        )
-    if not any(sample.anomalous for sample in test):
-        yield (
-            "it has no anomalous test image, so that AUROC is undefined; "
-            "add some (in the MVTec AD layout: to test/<defect>)"
-        )
+    labels = {sample.anomalous for sample in test}
+    for anomalous, kind, part in ((False, "normal", "good"), (True, "anomalous", "<defect>")):
+        if anomalous not in labels:
+            yield (
+                f"it has no {kind} test image, so that AUROC is undefined; "
+                f"add some (in the MVTec AD layout: to test/{part})"
+            )
     for sample in test:
         if sample.mask is not None and not sample.mask.exists():
             yield (
@@ -127,10 +87,10 @@ def _gaps(train: Sequence[Sample], test: Sequence[Sample]) -> Iterator[str]:
             )
 
 
-def _size_mismatches(test: Sequence[Sample], files: dict[Path, _File]) -> Iterator[str]:
+def _size_mismatches(test: Sequence[Sample], sizes: dict[Path, Size]) -> Iterator[str]:
     for sample in test:
-        if sample.image in files and sample.mask in files:
-            image, mask = files[sample.image].size, files[sample.mask].size
+        if sample.image in sizes and sample.mask in sizes:
+            image, mask = sizes[sample.image], sizes[sample.mask]
             if image != mask:
                 yield (
                     f"{sample.mask} has {mask[0]} x {mask[1]} pixels, but its image "

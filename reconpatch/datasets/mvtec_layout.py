@@ -13,7 +13,7 @@ Image Anomaly Detection and Localization", ISIE 2021 (BTAD).
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from reconpatch.datasets.category import GOOD, NORMAL, Category, Kind, Sample
+from reconpatch.datasets.category import GOOD, NORMAL, Category, Sample
 from reconpatch.datasets.images import list_images
 from reconpatch.datasets.inspection import inspect_category
 from reconpatch.utils.errors import InputError
@@ -22,13 +22,8 @@ if TYPE_CHECKING:
     from reconpatch.datasets.source import Source
 
 
-def read_mvtec_layout(folder: Path, dataset: str, kind: Kind | None) -> Category:
-    """Return the category in ``folder``, inspected and named after it.
-
-    Args:
-        folder: The folder that holds ``train``, ``test`` and perhaps ``ground_truth``.
-        dataset: The data set's name.
-        kind: Object or texture, or None where the data set does not say.
+def read_mvtec_layout(folder: Path, dataset: str) -> Category:
+    """Return the category in ``folder``, inspected and named after it; its kind is left open.
 
     Raises:
         InputError: The folder is missing or not in this layout, or the category is not whole.
@@ -49,7 +44,6 @@ def read_mvtec_layout(folder: Path, dataset: str, kind: Kind | None) -> Category
         folder,
         dataset=dataset,
         name=folder.name,
-        kind=kind,
         train=[Sample(image, GOOD, mask=None) for image in list_images(normal)],
         test=[
             Sample(image, GOOD, mask=None)
@@ -64,7 +58,7 @@ def read_mvtec_layout(folder: Path, dataset: str, kind: Kind | None) -> Category
 def read(source: "Source", name: str) -> Category:
     """Return the category ``name`` of a source; raises as :func:`read_mvtec_layout`."""
     assert source.root  # A source of this layout has one.
-    return read_mvtec_layout(source.root / name, source.dataset, kind=None)
+    return read_mvtec_layout(source.root / name, source.dataset)
 
 
 def find_categories(root: Path) -> list[str]:

@@ -7,14 +7,7 @@ from reconpatch.fetching.catalogue import known_datasets
 
 
 class PublishedCategory(NamedTuple):
-    """A category as published.
-
-    Attributes:
-        kind: Object or texture; None where the data set does not say.
-        train: How many training images it has.
-        test_good: How many normal test images.
-        test_defective: How many anomalous ones.
-    """
+    """A published category's kind, None where the data set does not say, and numbers of images."""
 
     kind: Kind | None
     train: int

@@ -32,11 +32,11 @@ class Source(Settings):
         layout: Where the images are: in MVTec AD's folders, in the package ``elpv-dataset``, or
             where ``write_demo`` wrote them.
         dataset: The data set's name in tables and figures.
-        root: The folder that holds the categories; ELPV has none, as its images come in a package.
-        split_seed: ELPV only: the seed of the split.
-        train: ELPV only: how many training images to keep, or None for all.
-        test_per_class: ELPV only: how many normal, and how many anomalous, test images to keep, or
-            None for all.
+        root: The folder that holds the categories; not for ELPV, whose package is found by itself.
+        split_seed: ELPV only, as what follows: the seed of the split.
+        train: How many training images to keep, or None for all.
+        test_per_class: How many normal, and how many anomalous, test images to keep, or None for
+            all.
     """
 
     layout: Literal["mvtec", "elpv", "demo"]
@@ -89,7 +89,7 @@ def load_category(source: Source, name: str) -> Category:
     if source.layout == "demo" and name not in CATEGORIES:
         raise InputError(f"The demo has no category {name}; it has {' and '.join(CATEGORIES)}")
     category: Category = import_module(READERS[source.layout]).read(source, name)
-    return replace(category, dataset=source.dataset, kind=kind_in(source, name))
+    return replace(category, kind=kind_in(source, name))
 
 
 def reader_code(source: Source) -> str:

@@ -15,9 +15,7 @@ def auroc(scores: npt.NDArray[np.floating], anomalous: npt.NDArray[np.bool_]) ->
     scores of the other are looked up in it block by block. Memory beside the scores is that of the
     rarer class and a few blocks.
 
-    Args:
-        scores: any shape.
-        anomalous: the labels, in the shape of the scores.
+    Scores and labels may have any shape, the same for both.
 
     Raises:
         ValueError: one of the classes is empty, or a score is not a number.
@@ -46,14 +44,8 @@ def roc_curve(
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
     """Return false and true positive rates as the threshold falls, from (0, 0) to (1, 1).
 
-    A long curve is thinned to about ``POINTS`` of its corners, at equal distances along it.
-
-    Args:
-        scores: any shape.
-        anomalous: the labels, in the shape of the scores.
-
-    Raises:
-        ValueError: one of the classes is empty, or a score is not a number.
+    Of the curve's corners those are kept that lie about a ``POINTS``-th of its length apart. Takes
+    and raises what :func:`auroc` does.
 
     Example:
         >>> scores = np.array([0.1, 0.4, 0.35, 0.8])

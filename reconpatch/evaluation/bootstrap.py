@@ -22,18 +22,13 @@ SAMPLE = 1 << 20
 
 
 def resamplings(anomalous: Labels, replicates: int, seed: int) -> Counts:
-    """Return how often each replicate draws each image, ``(replicates, N)``.
+    """Return how often each replicate draws each of N labelled images, ``(replicates, N)``.
 
     A replicate draws, with replacement, as many anomalous and as many normal images as there are.
     The counts depend on the labels and the seed alone. Methods with the same counts are paired
     image by image: the replicates of their difference, or of an average over training seeds, are
     the difference or average of their replicates. Categories have different images: to average
     over them, give each its own seed.
-
-    Args:
-        anomalous: the images' labels, ``(N,)``.
-        replicates: the number of draws.
-        seed: the seed of the draws.
 
     Raises:
         ValueError: one of the classes is empty.
@@ -86,8 +81,8 @@ def pixel_replicates(maps: ScoreArray, masks: Labels, counts: Counts) -> Floats:
 
     Args:
         maps: ``(N, s, s)``.
-        masks: the pixels' labels, in the shape of the maps.
-        counts: how often each image is drawn, ``(R, N)``; all ones give the plain AUROC.
+        masks: the pixels' labels, as the maps.
+        counts: as for :func:`image_replicates`.
 
     Raises:
         ValueError: a score is not a number.

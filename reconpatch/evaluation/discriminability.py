@@ -30,10 +30,7 @@ def discriminability_replicates(
 ) -> npt.NDArray[np.float64]:
     """Return Eq. 12 of each resampling of the images, ``(R,)``; NaN if its scores do not vary.
 
-    Args:
-        scores: image scores, ``(N,)``.
-        anomalous: the images' labels, ``(N,)``.
-        counts: how often each replicate draws each image, ``(R, N)``.
+    Image scores and labels are ``(N,)``; ``counts``, ``(R, N)``, says how often each is drawn.
     """
     means, variances = [], []
     for members in (anomalous, ~anomalous):

@@ -32,9 +32,9 @@ def evaluate(
         image_scores: ``(N,)``.
         anomalous: the images' labels, ``(N,)``.
         maps: anomaly maps ``(N, size, size)``.
-        masks: ``(N, size, size)``, or None if the category has none.
-        resampling_seed: decides which images each replicate draws. All runs of a category need the
-            same seed, so that their differences are paired; other categories need other seeds.
+        masks: as the maps, or None where the category has none.
+        resampling_seed: decides which images each replicate takes: one for all runs of a category,
+            so that their differences are paired, and another for each category.
     """
     counts = resamplings(anomalous, REPLICATES, resampling_seed)
     metrics: dict[str, float | None] = {

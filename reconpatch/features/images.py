@@ -13,7 +13,7 @@ from torchvision.transforms import InterpolationMode
 from torchvision.transforms.functional import center_crop, pil_to_tensor, resize
 
 from reconpatch.datasets.category import Sample
-from reconpatch.datasets.images import open_image, open_mask
+from reconpatch.datasets.images import open_image
 from reconpatch.features.augmentation import apply, apply_to_mask, draw
 from reconpatch.settings.features import AugmentationSettings, FeatureSettings
 
@@ -72,7 +72,7 @@ def masks(
     found = torch.zeros(len(samples), settings.crop, settings.crop, dtype=torch.bool)
     for row, sample in enumerate(samples):
         if sample.mask:
-            mask = _resized(open_mask(sample.mask), settings, InterpolationMode.NEAREST)
+            mask = _resized(open_image(sample.mask, "L"), settings, InterpolationMode.NEAREST)
             if augmentation:
                 mask = apply_to_mask(draw(augmentation, _name(sample.image)), mask)
             found[row] = _middle(mask, settings)[0] > 0

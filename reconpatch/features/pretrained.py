@@ -15,8 +15,9 @@ from huggingface_hub import hf_hub_download
 from reconpatch.features.backbones import Backbone, build_backbone, map_indices
 from reconpatch.features.presets import presets, timm_name
 from reconpatch.features.weights import Weights
-from reconpatch.fetching.download import download, hash_of
+from reconpatch.fetching.download import download
 from reconpatch.utils.errors import InputError
+from reconpatch.utils.files import hash_of
 
 SUFFIXES = (".safetensors", ".pth", ".pt", ".bin")
 

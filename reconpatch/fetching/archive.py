@@ -14,13 +14,10 @@ import tarfile
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import IO, Any
 
-from tqdm import tqdm
-
+from reconpatch.fetching.transfer import byte_bar
 from reconpatch.utils.errors import InputError
 
 CHUNK = 1 << 20
@@ -37,18 +34,11 @@ DAMAGED = (
 )
 
 
-@dataclass(frozen=True)
-class Limits:
-    """The most that an archive may hold: bytes of all files together, and number of entries."""
-
-    size: int
-    entries: int
-
-
-def unpack(archive: Path, folder: Path, limits: Limits) -> None:
+def unpack(archive: Path, folder: Path, *, size: int, entries: int) -> None:
     """Unpack ``archive`` into ``folder``, which must be empty or absent.
 
-    After an error the folder holds a part of the archive. Nothing is ever written elsewhere.
+    At most ``size`` bytes of files and ``entries`` files and folders are unpacked. After an error
+    the folder holds a part of the archive. Nothing is ever written elsewhere.
 
     Raises:
         InputError: the archive is damaged, cut short or of another format; it holds anything but
@@ -56,29 +46,27 @@ def unpack(archive: Path, folder: Path, limits: Limits) -> None:
     """
     folder.mkdir(parents=True, exist_ok=True)
     total = 0
-    with tqdm(
-        desc=f"unpacking {archive.name}",
-        unit="B",
-        unit_scale=True,
-        unit_divisor=1024,
-        dynamic_ncols=True,
-    ) as bar:
-        for number, (name, is_folder, stream) in enumerate(_entries(archive, limits), start=1):
-            if number > limits.entries:
-                raise _bad(archive, f"it has more than {limits.entries:,} entries")
+    with byte_bar(f"unpacking {archive.name}") as bar:
+        for number, (name, is_folder, stream) in enumerate(_entries(archive, size), start=1):
+            if number > entries:
+                raise _bad(archive, f"it has more than {entries:,} entries")
             place = folder / _safe(archive, name)
-            if is_folder:
-                with _clashes(archive, name):
-                    place.mkdir(parents=True, exist_ok=True)
-                continue
-            with _clashes(archive, name):
-                place.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                (place if is_folder else place.parent).mkdir(parents=True, exist_ok=True)
+                if is_folder:
+                    continue
                 file = place.open("xb")
+            except (FileExistsError, NotADirectoryError, IsADirectoryError):
+                raise _bad(archive, f"{name!r} is in it twice") from None
+            except OSError as error:
+                raise _bad(
+                    archive, f"{name!r} in it cannot be written ({error.strerror})"
+                ) from None
             with file:
                 while chunk := _read(archive, stream):
                     total += len(chunk)
-                    if total > limits.size:
-                        raise _bad(archive, f"it unpacks to more than {limits.size:,} bytes")
+                    if total > size:
+                        raise _bad(archive, f"it unpacks to more than {size:,} bytes")
                     if shutil.disk_usage(folder).free < CHUNK + len(chunk):
                         raise InputError(f"The disk is full: {archive} does not fit into {folder}.")
                     file.write(chunk)
@@ -102,16 +90,6 @@ def _safe(archive: Path, name: str) -> Path:
     return Path(path)
 
 
-@contextmanager
-def _clashes(archive: Path, name: str) -> Iterator[None]:
-    try:
-        yield
-    except (FileExistsError, NotADirectoryError, IsADirectoryError):
-        raise _bad(archive, f"{name!r} is in it twice") from None
-    except OSError as error:
-        raise _bad(archive, f"{name!r} in it cannot be written ({error.strerror})") from None
-
-
 def _read(archive: Path, stream: IO[bytes]) -> bytes:
     try:
         return stream.read(CHUNK)
@@ -123,7 +101,7 @@ def _cut(archive: Path, error: Exception) -> InputError:
     return _bad(archive, f"it is damaged or incomplete ({error or type(error).__name__})")
 
 
-def _entries(archive: Path, limits: Limits) -> Iterator[tuple[str, bool, IO[bytes]]]:
+def _entries(archive: Path, size: int) -> Iterator[tuple[str, bool, IO[bytes]]]:
     """Yield name, whether it is a folder, and content of each entry, in the archive's order."""
     try:
         with archive.open("rb") as file:
@@ -135,7 +113,7 @@ def _entries(archive: Path, limits: Limits) -> Iterator[tuple[str, bool, IO[byte
     if start.startswith(b"PK"):
         return _of_zip(archive)
     opener = next((opens for magic, opens in OPENERS.items() if start.startswith(magic)), None)
-    return _of_tar(archive, opener or (lambda path: path.open("rb")), limits)
+    return _of_tar(archive, opener or (lambda path: path.open("rb")), size)
 
 
 def _of_zip(archive: Path) -> Iterator[tuple[str, bool, IO[bytes]]]:
@@ -153,13 +131,13 @@ def _of_zip(archive: Path) -> Iterator[tuple[str, bool, IO[bytes]]]:
 
 
 def _of_tar(
-    archive: Path, opens: Callable[[Path], Any], limits: Limits
+    archive: Path, opens: Callable[[Path], Any], size: int
 ) -> Iterator[tuple[str, bool, IO[bytes]]]:
     try:
         with (
             opens(archive) as inner,
             # A header may claim any size, and tarfile would read it all into memory.
-            tarfile.TarFile(fileobj=_Bounded(archive, inner, 2 * limits.size)) as opened,
+            tarfile.TarFile(fileobj=_Bounded(archive, inner, 2 * size)) as opened,
         ):
             while (entry := opened.next()) is not None:
                 if not (entry.isdir() or entry.isreg()) or entry.issparse():
@@ -182,21 +160,18 @@ def _of_tar(
 class _Bounded(io.RawIOBase):
     """A stream that limits the size of a single read, and how far the archive may be read."""
 
-    def __init__(self, archive: Path, inner: Any, size: int) -> None:
+    def __init__(self, archive: Path, inner: IO[bytes], size: int) -> None:
         self.archive, self.inner, self.bound = archive, inner, size
 
     def tell(self) -> int:
-        position: int = self.inner.tell()
-        return position
+        return self.inner.tell()
 
     def read(self, size: int = -1) -> bytes:
         if not 0 <= size <= LARGEST_HEADER:
             raise _bad(self.archive, "a header in it claims an absurd size")
-        content: bytes = self.inner.read(size)
-        return content
+        return self.inner.read(size)
 
     def seek(self, position: int, whence: int = 0) -> int:
         if position > self.bound:
             raise _bad(self.archive, f"it unpacks to more than {self.bound:,} bytes")
-        reached: int = self.inner.seek(position, whence)
-        return reached
+        return self.inner.seek(position, whence)

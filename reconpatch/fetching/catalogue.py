@@ -1,6 +1,7 @@
 """What is known of the data sets that can be fetched: ``catalogue.yaml`` and ``inventory.csv``."""
 
 import csv
+from collections import defaultdict
 from functools import cache
 from pathlib import Path
 from typing import Literal
@@ -16,8 +17,7 @@ class Folder(Settings):
     """A folder of a category as published.
 
     Attributes:
-        category: the category's name, a folder below the data set's root.
-        folder: the folder's path below the category.
+        folder: its path below the category.
         files: how many files it has.
         names: a format that turns a number from 0 into a file name; empty where not known.
     """
@@ -36,9 +36,7 @@ class Dataset(Settings):
         title: its name in messages.
         archive: its archive's file name; a local copy must have this name too.
         mirrors: addresses of the archive.
-        sha256: the archive's hash.
         page: where a person can download it.
-        licence: its licence, in words.
         must_be_accepted: whether users must accept the licence before a download.
         layout: how the files lie in the archive: in category folders, or as in VisA's.
         unpacked_gib: the most that the archive may unpack to, in GiB.
@@ -98,21 +96,13 @@ def _read(folder: Path) -> dict[str, Dataset]:
         raise InputError(
             f"{inventory} is missing; it must list the folders of the data sets in {catalogue}."
         )
-    with inventory.open(newline="") as lines:
-        rows = list(csv.DictReader(lines))
     try:
+        folders: dict[str, list[dict[str, str]]] = defaultdict(list)
+        with inventory.open(newline="") as lines:
+            for row in csv.DictReader(lines):
+                folders[row["dataset"]].append({key: row[key] for key in Folder.model_fields})
         return {
-            name: Dataset.model_validate(
-                {
-                    **entry,
-                    "name": name,
-                    "folders": [
-                        {key: row[key] for key in Folder.model_fields}
-                        for row in rows
-                        if row["dataset"] == name
-                    ],
-                }
-            )
+            name: Dataset.model_validate({**entry, "name": name, "folders": folders[name]})
             for name, entry in yaml.safe_load(catalogue.read_text()).items()
         }
     except ValidationError as error:
@@ -124,13 +114,9 @@ def _read(folder: Path) -> dict[str, Dataset]:
 def check_licence(dataset: Dataset, accepted: bool, settings: str = "") -> None:
     """Raise an error if the licence must be accepted and is not.
 
-    Args:
-        dataset: the data set.
-        accepted: whether the user has accepted its licence.
-        settings: further settings of the command that the message suggests.
-
     Raises:
-        InputError: the licence is not accepted; the message shows it and says what to type.
+        InputError: the message shows the licence and the command that accepts it, with the further
+            ``settings``.
     """
     if dataset.must_be_accepted and not accepted:
         raise InputError(

@@ -6,7 +6,6 @@ whatever a server said.
 """
 
 import errno
-import hashlib
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -25,6 +24,7 @@ from reconpatch.fetching.transfer import (
     transfer,
 )
 from reconpatch.utils.errors import InputError
+from reconpatch.utils.files import hash_of
 
 LONGEST_WAIT = 60.0
 
@@ -78,12 +78,6 @@ def locked(path: Path) -> Iterator[None]:
         yield
     finally:
         lock.release()
-
-
-def hash_of(path: Path) -> str:
-    """Return the SHA-256 of a file in hexadecimal digits."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _from_any(

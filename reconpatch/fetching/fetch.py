@@ -2,17 +2,16 @@
 
 import shutil
 import sys
-from collections.abc import Iterable
 from pathlib import Path
 
-from reconpatch.fetching.archive import Limits, unpack
+from reconpatch.fetching.archive import unpack
 from reconpatch.fetching.catalogue import Dataset, check_licence
-from reconpatch.fetching.download import download, hash_of, locked
+from reconpatch.fetching.download import download, locked
 from reconpatch.fetching.inventory import find_problems, is_absent
 from reconpatch.fetching.transfer import RetryPolicy
 from reconpatch.fetching.visa import bring_to_mvtec_layout
 from reconpatch.utils.errors import InputError
-from reconpatch.utils.files import write_json
+from reconpatch.utils.files import hash_of, write_json
 
 STAMP = "fetched.json"
 """The file in a data set's folder that says where it came from."""
@@ -27,13 +26,8 @@ def fetch(
 
     Files that are in ``root`` are only checked. If there are none, an archive of the published name
     beside ``root`` is unpacked; if there is no such archive, it is downloaded. The folder appears
-    whole or not at all, with a ``fetched.json`` that says where the data came from.
-
-    Args:
-        dataset: the data set.
-        root: the folder that holds, or will hold, its categories.
-        accepted: whether its licence is accepted; only a download needs this.
-        policy: when to give up on a mirror.
+    whole or not at all, with a ``fetched.json`` that says where the data came from. Only a download
+    needs the licence ``accepted``.
 
     Raises:
         InputError: the licence is not accepted, no mirror delivered the archive, the archive is
@@ -46,47 +40,39 @@ def fetch(
         with locked(workplace / root.name):
             # Another process may have put it there meanwhile.
             if is_absent(root):
-                _bring(dataset, root, workplace, accepted, policy)
+                _bring(dataset, root, accepted, policy)
                 return
     _check(dataset, root, root)
 
 
-def _bring(
-    dataset: Dataset, root: Path, workplace: Path, accepted: bool, policy: RetryPolicy | None
-) -> None:
+def _bring(dataset: Dataset, root: Path, accepted: bool, policy: RetryPolicy | None) -> None:
     archive = root.parent / dataset.archive
     if archive.is_file():
         print(f"{dataset.title}: unpacking {archive}.", file=sys.stderr)
-        _put_in_place(dataset, archive, root, workplace, archive.name, hash_of(archive))
+        _put_in_place(dataset, archive, root, archive.name, hash_of(archive))
         return
     check_licence(dataset, accepted)
     print(f"{dataset.title}: {dataset.licence}. {dataset.page}", file=sys.stderr)
-    download_to = workplace / dataset.archive
+    download_to = root.parent / WORKPLACE / dataset.archive
     try:
-        download(
-            dataset.mirrors,
-            dataset.sha256,
-            download_to,
-            title=dataset.title,
-            policy=policy,
-        )
+        download(dataset.mirrors, dataset.sha256, download_to, title=dataset.title, policy=policy)
     except InputError as error:
         raise InputError(
             f"{error}\nSave it as {archive}, or put the unpacked folders into {root}. "
             f"You can download it from {dataset.page}"
         ) from None
-    _put_in_place(dataset, download_to, root, workplace, "download", dataset.sha256)
+    _put_in_place(dataset, download_to, root, "download", dataset.sha256)
     download_to.unlink()
 
 
-def _put_in_place(
-    dataset: Dataset, archive: Path, root: Path, workplace: Path, origin: str, sha256: str
-) -> None:
-    aside = workplace / f"{root.name}.unpacking"
+def _put_in_place(dataset: Dataset, archive: Path, root: Path, origin: str, sha256: str) -> None:
+    aside = root.parent / WORKPLACE / f"{root.name}.unpacking"
     # A killed process may have left it.
     shutil.rmtree(aside, ignore_errors=True)
-    unpack(archive, aside, Limits(int(dataset.unpacked_gib * 2**30), dataset.entries))
-    top = _top(aside, dataset.categories)
+    unpack(archive, aside, size=int(dataset.unpacked_gib * 2**30), entries=dataset.entries)
+    places = (aside, *aside.glob("*/"), *aside.glob("*/*/"))
+    holding_all = (p for p in places if all((p / name).is_dir() for name in dataset.categories))
+    top = next(holding_all, None)
     if top is None:
         raise InputError(
             f"{archive} does not hold {dataset.title}: no folder in it has all of "
@@ -95,19 +81,16 @@ def _put_in_place(
     if dataset.layout == "visa":
         bring_to_mvtec_layout(top)
     _check(dataset, top, root)
-    _stamp(dataset, top, origin, sha256)
+    stamp = {
+        "dataset": dataset.title,
+        "origin": origin,
+        "archive_sha256": sha256,
+        "licence": dataset.licence,
+        "page": dataset.page,
+    }
+    write_json(top / STAMP, stamp)
     top.rename(root)
     shutil.rmtree(aside, ignore_errors=True)
-
-
-def _top(folder: Path, categories: Iterable[str]) -> Path | None:
-    """The folder nearest the top that holds all categories."""
-    holds_all = [
-        place
-        for place in (folder, *folder.glob("*/"), *folder.glob("*/*/"))
-        if all((place / name).is_dir() for name in categories)
-    ]
-    return holds_all[0] if holds_all else None
 
 
 def _check(dataset: Dataset, folder: Path, root: Path) -> None:
@@ -120,16 +103,3 @@ def _check(dataset: Dataset, folder: Path, root: Path) -> None:
             else f"The archive is not the published one; download it again from {dataset.page}"
         )
         raise InputError(f"{dataset.title} in {root} is not as published:\n{lines}{remedy}")
-
-
-def _stamp(dataset: Dataset, folder: Path, origin: str, sha256: str) -> None:
-    write_json(
-        folder / STAMP,
-        {
-            "dataset": dataset.title,
-            "origin": origin,
-            "archive_sha256": sha256,
-            "licence": dataset.licence,
-            "page": dataset.page,
-        },
-    )

@@ -1,14 +1,13 @@
 """Compare a data set on disk with what was published, file by file."""
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from difflib import get_close_matches
 from pathlib import Path
 
-from PIL import Image
 from tqdm import tqdm
 
-from reconpatch.datasets.images import UNREADABLE, damaged, list_images
+from reconpatch.datasets.images import list_images, opened
 from reconpatch.fetching.catalogue import Dataset, Folder
 from reconpatch.utils.errors import InputError
 
@@ -23,13 +22,8 @@ def find_problems(
 ) -> list[str]:
     """Return a line for each missing, surplus or damaged file of a data set in ``root``.
 
-    Every image is read. Where the published file names are not known, only the number of files in
-    each folder is compared.
-
-    Args:
-        dataset: the data set as published.
-        root: the folder that holds its categories.
-        categories: the categories to check; None for all.
+    Every image of the ``categories``, None for all, is read. Where the published file names are not
+    known, only the number of files in each folder is compared.
     """
     wanted = dataset.categories if categories is None else categories
     problems = [line for name in wanted for line in misfits(dataset, root, name)]
@@ -39,7 +33,10 @@ def find_problems(
         if folder.category in wanted and (root / folder.category / folder.folder).is_dir()
         for image in list_images(root / folder.category / folder.folder)
     ]
-    return problems + [str(error) for error in unreadable(images, dataset.title)]
+    with ThreadPoolExecutor() as pool:
+        title = f"reading {dataset.title}"
+        looks = tqdm(pool.map(_look, images), title, len(images), leave=False, unit=" images")
+        return problems + [line for line in looks if line]
 
 
 def misfits(dataset: Dataset, root: Path, category: str) -> Iterator[str]:
@@ -83,26 +80,17 @@ def _in_folder(place: Path, folder: Folder) -> Iterator[str]:
         yield f"{place / name} does not belong there; move it away"
 
 
-def unreadable(images: Iterable[Path], title: str) -> list[InputError]:
-    """Return an error for each damaged image, found by its checksums or by decoding it."""
-    images = list(images)
-    with ThreadPoolExecutor() as pool:
-        looks = tqdm(
-            pool.map(_look, images), f"reading {title}", len(images), leave=False, unit=" images"
-        )
-        return [error for error in looks if error]
-
-
-def _look(path: Path) -> InputError | None:
+def _look(path: Path) -> str | None:
+    """What is wrong with an image, found by its checksums or by decoding it."""
     try:
-        with Image.open(path) as image:
+        with opened(path) as image:
             # Only PNG has checksums throughout.
             if image.format == "PNG":
                 image.verify()
             else:
                 image.load()
-    except UNREADABLE:
-        return damaged(path)
+    except InputError as error:
+        return str(error)
     return None
 
 

@@ -6,7 +6,7 @@ import shutil
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import requests
 import urllib3
@@ -83,12 +83,6 @@ class Part:
 def transfer(url: str, part: Part, title: str, policy: RetryPolicy) -> None:
     """Download the rest of a file, or all of it where the server cannot resume.
 
-    Args:
-        url: the file's address at the mirror.
-        part: the bytes received before, from this mirror or another.
-        title: the file's name in the progress bar.
-        policy: when to give up.
-
     Raises:
         BrokenError: the transfer ended early or sent nonsense; usable bytes are kept.
         RefusedError: the mirror does not have the file.
@@ -118,12 +112,10 @@ def transfer(url: str, part: Part, title: str, policy: RetryPolicy) -> None:
                 length = response.headers.get("Content-Length", "")
                 total = int(length) if length.isdecimal() else None
             _check_space(title, part, total, done if resumes else 0)
-            if resumes:
-                write_json(part.note, {**version, "in_one_go": False})
-            else:
+            if not resumes:
                 part.discard()
-                note = {"url": url, "length": total, "validator": _validator(response)}
-                write_json(part.note, {**note, "in_one_go": True})
+                version = {"url": url, "length": total, "validator": _validator(response)}
+            write_json(part.note, {**version, "in_one_go": not resumes})
             _receive(response, part, total, title, policy)
     except requests.TooManyRedirects:
         raise RefusedError("redirects too many times") from None
@@ -136,6 +128,11 @@ def transfer(url: str, part: Part, title: str, policy: RetryPolicy) -> None:
         if received > total:
             part.discard()
         raise BrokenError(f"sent {received:,} bytes, not the {total:,} that it announced")
+
+
+def byte_bar(title: str, total: int | None = None, done: int = 0) -> "tqdm[NoReturn]":
+    """Return a progress bar that counts bytes."""
+    return tqdm(desc=title, total=total, initial=done, unit="B", unit_scale=True, unit_divisor=1024)
 
 
 def _check_answer(response: Response) -> None:
@@ -200,15 +197,7 @@ def _receive(
     since, before = time.monotonic(), done
     with (
         part.path.open("ab") as file,
-        tqdm(
-            desc=title,
-            total=total,
-            initial=done,
-            unit="B",
-            unit_scale=True,
-            unit_divisor=1024,
-            dynamic_ncols=True,
-        ) as bar,
+        byte_bar(title, total, done) as bar,
     ):
         while chunk := response.raw.read1(CHUNK):
             if not done and chunk.lstrip()[:14].lower().startswith((b"<!doctype html", b"<html")):

@@ -9,8 +9,9 @@ from rich.console import Console
 from rich.table import Table
 
 from reconpatch.planning.recorded_time import Record, Remaining, read_records, remaining_work
-from reconpatch.planning.space import feature_bytes, kept_bytes, peak_memory
+from reconpatch.planning.space import feature_bytes, kept_bytes, peak_memory, pool_bytes
 from reconpatch.planning.workload import Workload, count_work
+from reconpatch.suites.runs import timed_runs
 from reconpatch.suites.suite import Suite
 
 ORIGINS = {
@@ -22,12 +23,6 @@ ORIGINS = {
 
 def print_plan(suite: Suite, results: Path, reports: Path, *, on_gpu: bool) -> None:
     """Count a suite, and print what it will take.
-
-    Args:
-        suite: the suite.
-        results: the folder of all results.
-        reports: the folder of all reports.
-        on_gpu: whether its jobs use a GPU.
 
     Raises:
         InputError: a category's images are neither here nor published, or a backbone cannot give
@@ -50,19 +45,16 @@ def print_plan(suite: Suite, results: Path, reports: Path, *, on_gpu: bool) -> N
     console.print()
     console.print(_jobs(workload, remaining))
     console.print(_device(records, on_gpu=on_gpu))
-    console.print()
-    console.print(_parts(workload))
-    console.print()
-    console.print(_disk(workload))
-    console.print()
-    console.print(_memory(workload, on_gpu=on_gpu))
+    for part in (_parts(workload), _disk(workload), _memory(workload, on_gpu=on_gpu)):
+        console.print()
+        console.print(part)
 
 
 def _other_rules(workload: Workload, results: Path, reports: Path) -> dict[str, Remaining]:
     """Return what is left of the rules that record no seconds."""
     suite, folder = workload.suite, reports / workload.suite.name
     roots = [d.source.root for d in suite.datasets if d.source.layout == "demo"]
-    timed = [results / "runs" / work.run.id / "inference.json" for work in workload.timed]
+    timed = [results / "runs" / run.id / "inference.json" for run in timed_runs(suite)]
     done = {
         "demo": all(root and root.is_dir() for root in roots),
         "inspect": sum(images.origin == "inspected" for images in workload.images.values()),
@@ -140,7 +132,7 @@ def _disk(workload: Workload) -> Table:
     table.add_section()
     table.add_row("total", _size(kinds.total()))
     if workload.refinements:
-        largest = max(work.pool_bytes for work in workload.refinements)
+        largest = max(pool_bytes(workload, run) for run in workload.refinements)
         table.add_row("for a while, a refined run's simulated images", _size(largest))
     if not workload.suite.keep_features:
         by_category: Counter[tuple[str, str]] = Counter()

@@ -41,8 +41,7 @@ class Record(NamedTuple):
     Attributes:
         key: of the recipe, or of the features' settings.
         device: the name of the device that did all of it.
-        train: training images of its category.
-        test: test images.
+        train: training images of its category; ``test``, its test images.
         seconds: of each step.
     """
 
@@ -61,12 +60,9 @@ class Record(NamedTuple):
 
 @dataclass
 class Remaining:
-    """A rule's jobs: how many are done, and the time of the others.
+    """A rule's jobs: how many are done, and the seconds of the others as far as they are known.
 
-    Attributes:
-        done: jobs that have their results.
-        seconds: of the others, as far as they are known.
-        unknown: jobs of which some part was finished nowhere.
+    Of ``unknown`` jobs some part was finished nowhere.
     """
 
     done: int = 0

@@ -6,8 +6,11 @@ from typing import NamedTuple
 import numpy as np
 
 from reconpatch.evaluation.evaluate import REPLICATES
-from reconpatch.planning.workload import Extraction, Images, RunWork, Workload
+from reconpatch.planning.workload import Extraction, RunWork, Workload
+from reconpatch.settings.composed import Refined
 from reconpatch.settings.features import FeatureSettings
+from reconpatch.settings.recipe import Recipe
+from reconpatch.suites.runs import Run
 
 FLOAT, DOUBLE = 4, 8
 
@@ -19,7 +22,7 @@ def feature_bytes(workload: Workload, extraction: Extraction) -> dict[str, int]:
     patches = workload.patches[features]
     count = images.test + (images.train if "train" in extraction.settings.splits else 0)
     return {
-        "patch features": count * _stored(features) * patches.an_image * patches.dimension,
+        "patch features": count * _stored(features) * patches.places * patches.dimension,
         "masks": images.test * features.crop**2,
     }
 
@@ -38,13 +41,19 @@ def kept_bytes(workload: Workload) -> Counter[str]:
     for work in workload.members:
         kinds["training scores"] += FLOAT * work.sizes.train_patches
     for run in workload.runs:
-        kinds["replicates"] += replicate_bytes(workload.images[run.dataset, run.category])
+        # Of image AUROC, d', and with masks pixel AUROC.
+        metrics = 2 + workload.images[run.dataset, run.category].has_masks
+        kinds["replicates"] += DOUBLE * REPLICATES * metrics
     return kinds
 
 
-def replicate_bytes(images: Images) -> int:
-    """``8 * 1000`` for each metric that has them: image AUROC, d', and with masks pixel AUROC."""
-    return DOUBLE * REPLICATES * (2 + images.has_masks)
+def pool_bytes(workload: Workload, run: Run) -> int:
+    """Return what a refined run's simulated images take while its network is trained."""
+    member, refined = run.members[0].recipe, run.recipe
+    assert isinstance(member, Recipe)
+    assert isinstance(refined, Refined)
+    images = workload.images[run.dataset, run.category].train * (refined.refinement.pool + 1)
+    return FLOAT * images * member.features.crop**2
 
 
 class Memory(NamedTuple):

@@ -16,7 +16,6 @@ from reconpatch.methods.registry import METHODS
 from reconpatch.settings.composed import Ensemble, Refined
 from reconpatch.settings.features import ExtractionSettings, FeatureSettings
 from reconpatch.settings.recipe import Recipe
-from reconpatch.settings.refinement import RefinementSettings
 from reconpatch.suites.cells import panels
 from reconpatch.suites.runs import Batch, Run, batches, runs_of, timed_runs
 from reconpatch.suites.suite import Suite
@@ -24,13 +23,9 @@ from reconpatch.suites.suite import Suite
 
 @dataclass(frozen=True)
 class Images:
-    """How many images a category has.
+    """How many images a category has, and what says so.
 
-    Attributes:
-        train: training images.
-        test: test images, normal and anomalous.
-        has_masks: whether the anomalous ones have masks.
-        origin: what says so: ``inspect``'s list, the files themselves, or what is published.
+    That is ``inspect``'s list, the files themselves, or what is published.
     """
 
     train: int
@@ -40,16 +35,10 @@ class Images:
 
 
 class Patches(NamedTuple):
-    """The patch features of one image: a grid of vectors."""
+    """The patch features of one image: how many vectors, ``h w``, of which dimension."""
 
-    height: int
-    width: int
+    places: int
     dimension: int
-
-    @property
-    def an_image(self) -> int:
-        """How many they are."""
-        return self.height * self.width
 
 
 class Extraction(NamedTuple):
@@ -62,25 +51,11 @@ class Extraction(NamedTuple):
 
 @dataclass(frozen=True)
 class RunWork:
-    """A recipe's run and the sizes that its cost depends on.
-
-    Attributes:
-        run: the run.
-        recipe: its recipe, which is no ensemble.
-        images: its category's images.
-        patches: the patches of one.
-    """
+    """A recipe's run and the sizes that its cost depends on."""
 
     run: Run
     recipe: Recipe
-    images: Images
-    patches: Patches
-
-    @property
-    def sizes(self) -> Sizes:
-        """What its needs grow with."""
-        images, patches = self.images, self.patches
-        return Sizes(images.train, images.test, patches.an_image, patches.dimension)
+    sizes: Sizes
 
     def needs(self, *, on_gpu: bool = False) -> Needs:
         """Return what its method says that it takes."""
@@ -88,45 +63,10 @@ class RunWork:
 
 
 @dataclass(frozen=True)
-class RefinementWork:
-    """A refined run and the sizes that its cost depends on.
-
-    Attributes:
-        settings: the refinement's.
-        members: the models whose map is refined.
-    """
-
-    settings: RefinementSettings
-    members: tuple[RunWork, ...]
-
-    @property
-    def simulated(self) -> int:
-        """Images that are simulated, each to be scored by every member."""
-        return self.members[0].images.train * self.settings.pool
-
-    @property
-    def steps(self) -> int:
-        """Mini-batches of the training; the only one may be incomplete."""
-        return self.settings.epochs * max(
-            1, self.members[0].images.train // self.settings.batch_size
-        )
-
-    @property
-    def pool_bytes(self) -> int:
-        """What the simulated images take on disk while the network is trained."""
-        crop, versions = self.members[0].recipe.features.crop, self.settings.pool + 1
-        return 4 * self.members[0].images.train * versions * crop**2
-
-
-@dataclass(frozen=True)
 class Workload:
-    """A suite, counted.
+    """A suite, counted: its unique runs in batches, and what their cost depends on.
 
-    Attributes:
-        suite: what is counted.
-        batches: its unique runs, as they are measured.
-        images: the images of each data set's (by its id) categories.
-        patches: the patches of an image under each feature setting.
+    Images are by data set (its id) and category, the patches of one by the settings of features.
     """
 
     suite: Suite
@@ -157,15 +97,9 @@ class Workload:
         return tuple(self.work(run) for run in found)
 
     @cached_property
-    def refinements(self) -> tuple[RefinementWork, ...]:
+    def refinements(self) -> tuple[Run, ...]:
         """The unique runs that are refined."""
-        return tuple(
-            RefinementWork(
-                run.recipe.refinement, tuple(self.work(member) for member in run.members)
-            )
-            for run in self.runs
-            if isinstance(run.recipe, Refined)
-        )
+        return tuple(run for run in self.runs if isinstance(run.recipe, Refined))
 
     @cached_property
     def learned(self) -> tuple[RunWork, ...]:
@@ -178,26 +112,9 @@ class Workload:
         return tuple(found.values())
 
     @cached_property
-    def timed(self) -> tuple[RunWork, ...]:
-        """The runs of which the inference time is taken."""
-        return tuple(self.work(run) for run in timed_runs(self.suite))
-
-    @cached_property
-    def figures(self) -> dict[str, tuple[RunWork, ...]]:
-        """What each figure draws, of the first seed; a figure that draws nothing is left out.
-
-        Ensembles are left out too, of which figures read the figures alone.
-        """
-        seed = self.suite.seeds[0]
-        return {
-            name: tuple(
-                self.work(Run(place.dataset, place.category, recipe, seed))
-                for _, place, recipe in drawn
-                if isinstance(recipe, Recipe)
-            )
-            for name in self.suite.experiments.figures
-            if (drawn := panels(self.suite, name))
-        }
+    def figures(self) -> tuple[str, ...]:
+        """The figures that draw something."""
+        return tuple(name for name in self.suite.experiments.figures if panels(self.suite, name))
 
     @cached_property
     def extractions(self) -> tuple[Extraction, ...]:
@@ -229,10 +146,8 @@ class Workload:
             "inspect": len(self.images),
             "extract": len(self.extractions),
             "measure": len(self.batches),
-            "time_inference": bool(self.timed),
-            "figure": sum(
-                bool(panels(self.suite, name)) for name in self.suite.experiments.figures
-            ),
+            "time_inference": bool(timed_runs(self.suite)),
+            "figure": len(self.figures),
             "report": 1,
         }
         return {rule: int(count) for rule, count in counts.items() if count}
@@ -240,20 +155,12 @@ class Workload:
     def work(self, run: Run) -> RunWork:
         """Return a recipe's run with its sizes."""
         assert isinstance(run.recipe, Recipe)
-        return RunWork(
-            run,
-            run.recipe,
-            self.images[run.dataset, run.category],
-            self.patches[run.recipe.features],
-        )
+        images, patches = self.images[run.dataset, run.category], self.patches[run.recipe.features]
+        return RunWork(run, run.recipe, Sizes(images.train, images.test, *patches))
 
 
 def count_work(suite: Suite, results: Path) -> Workload:
-    """Count what a suite asks for.
-
-    Args:
-        suite: what to count.
-        results: the folder of all results; what ``inspect`` left there is believed.
+    """Count what a suite asks for; what ``inspect`` left among the results is believed.
 
     Raises:
         InputError: a category's images are neither here nor published, or a backbone cannot give
@@ -316,8 +223,10 @@ def patches_of(settings: FeatureSettings) -> Patches:
     )
     with torch.inference_mode():
         maps = network(torch.empty(1, 3, settings.crop, settings.crop, device="meta"))
+        _, _, height, width = maps[0].shape
         if settings.aggregation == "none":
             # All maps of a place of the finest, on the mean.
-            _, _, height, width = maps[0].shape
-            return Patches(height, width, sum(m.numel() for m in maps) // (height * width))
-        return Patches(*patch_features(maps, settings).shape[1:])
+            dimension = sum(m.numel() for m in maps) // (height * width)
+        else:
+            dimension = patch_features(maps, settings).shape[-1]
+    return Patches(height * width, dimension)

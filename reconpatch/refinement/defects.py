@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.ndimage import gaussian_filter, label
 
+from reconpatch.datasets.images import changed_within
 from reconpatch.refinement.perlin import perlin_noise
 from reconpatch.refinement.textures import Textures
 from reconpatch.settings.refinement import RefinementSettings
@@ -41,14 +42,7 @@ def simulate(
     """Return the image with a defect; the mask has exactly the pixels that changed.
 
     A defect of which less than half is to be seen, as where a patch falls on its like, is drawn
-    again.
-
-    Args:
-        image: the normal image, RGB ``(S, S, 3)``.
-        foreground: where its product is, ``(S, S)``.
-        settings: the kind of defect and how it is drawn.
-        textures: what fills defects of kind ``texture``.
-        rng: all draws.
+    again. The image is RGB ``(S, S, 3)``, ``foreground`` where its product is, ``(S, S)``.
 
     Raises:
         InputError: nothing is to be seen of many draws, or a texture cannot be read.
@@ -64,20 +58,11 @@ def simulate(
         change = np.abs(blended.astype(np.float32) - image).max(axis=2)
         seen = gaussian_filter(change, 1)[region] >= settings.visible
         if len(seen) >= settings.smallest and seen.mean() >= SEEN:
-            return _confined(image, blended, region)
+            return Simulated(changed_within(region, image, blended), region)
     raise InputError(
         f"No defect of kind {settings.anomaly} shows on a training image after {ATTEMPTS} draws: "
         "choose the other kind in the refinement's anomaly, or lower its visible."
     )
-
-
-def _confined(image: Image, blended: Image, mask: Mask) -> Simulated:
-    """Return the blended image within the mask, of which all pixels differ, else the image."""
-    found = np.where(mask[..., None], blended, image)
-    chance = mask & (found == image).all(axis=2)
-    # One level darker or brighter, which nobody sees.
-    found[chance] = np.where(image[chance] > 0, image[chance] - 1, 1)
-    return Simulated(found, mask)
 
 
 def _region(foreground: Mask, settings: RefinementSettings, rng: np.random.Generator) -> Mask:
@@ -87,8 +72,7 @@ def _region(foreground: Mask, settings: RefinementSettings, rng: np.random.Gener
     noise = perlin_noise(len(foreground), (rows, columns), rng)
     peaks, count = label((noise > settings.noise_threshold) & foreground)
     kept = 1 + rng.permutation(count)[: rng.integers(1, settings.regions + 1)]
-    region: Mask = np.isin(peaks, kept)
-    return region
+    return np.isin(peaks, kept)
 
 
 def permuted(image: Image, patches: tuple[int, int], rng: np.random.Generator) -> Image:
@@ -100,8 +84,7 @@ def permuted(image: Image, patches: tuple[int, int], rng: np.random.Generator) -
     height, width = (-(-side // count) for side, count in zip(image.shape, patches, strict=False))
     padding = (rows * height - len(image), columns * width - image.shape[1])
     whole = np.pad(image, ((0, padding[0]), (0, padding[1]), (0, 0)), mode="reflect")
-    cut = (
-        whole.reshape(rows, height, columns, width, 3).swapaxes(1, 2).reshape(-1, height, width, 3)
-    )
-    shuffled = rng.permutation(cut).reshape(rows, columns, height, width, 3).swapaxes(1, 2)
+    grid = whole.reshape(rows, height, columns, width, 3).swapaxes(1, 2)
+    cut = rng.permutation(grid.reshape(-1, height, width, 3))
+    shuffled = cut.reshape(rows, columns, height, width, 3).swapaxes(1, 2)
     return shuffled.reshape(whole.shape)[: len(image), : image.shape[1]]

@@ -18,10 +18,7 @@ def foreground(image: npt.NDArray[np.uint8]) -> npt.NDArray[np.bool_]:
     MemSeg binarises the image. Otsu's threshold parts its grey levels, and the side that the four
     corners lie on is the background: products are photographed before a plain one, dark or bright.
     Where the corners are on both sides, the product fills the image, as textures do. Holes within
-    the product belong to it.
-
-    Args:
-        image: RGB ``(S, S, 3)``.
+    the product belong to it. The image is RGB, ``(S, S, 3)``.
     """
     grey = gaussian_filter(image.mean(axis=2), 1)
     everywhere = np.ones(grey.shape, dtype=np.bool_)

@@ -9,23 +9,17 @@ Noise = npt.NDArray[np.float64]
 def perlin_noise(size: int, cells: tuple[int, int], rng: np.random.Generator) -> Noise:
     """Return noise ``(size, size)``, about -1 to 1, smooth within each of its cells.
 
-    At the corners of a grid of ``cells`` stand random directions. A pixel has, of each corner of
-    its cell, the product of that direction with its offset from the corner; the four are blended by
-    ``6 t^5 - 15 t^4 + 10 t^3``. The noise is zero at the corners (Perlin, "Improving Noise",
-    SIGGRAPH 2002).
-
-    Args:
-        size: the side in pixels.
-        cells: how many cells there are down and across.
-        rng: draws the directions.
+    At the corners of a grid of ``cells``, down and across, stand random directions. A pixel has, of
+    each corner of its cell, the product of that direction with its offset from the corner; the four
+    are blended by ``6 t^5 - 15 t^4 + 10 t^3``. The noise is zero at the corners (Perlin, "Improving
+    Noise", SIGGRAPH 2002).
     """
     angles = rng.uniform(0, 2 * np.pi, (cells[0] + 1, cells[1] + 1))
     (row, down), (column, across) = (_within_cells(size, count) for count in cells)
 
     def slope(lower: int, right: int) -> Noise:
         angle = angles[np.ix_(row + lower, column + right)]
-        product: Noise = np.sin(angle) * (down - lower)[:, None] + np.cos(angle) * (across - right)
-        return product
+        return np.sin(angle) * (down - lower)[:, None] + np.cos(angle) * (across - right)
 
     blend_down, blend_across = _fade(down)[:, None], _fade(across)
     above = slope(0, 0) * (1 - blend_across) + slope(0, 1) * blend_across
@@ -43,5 +37,4 @@ def _within_cells(size: int, count: int) -> tuple[npt.NDArray[np.int64], Noise]:
 
 
 def _fade(t: Noise) -> Noise:
-    faded: Noise = t * t * t * (t * (6 * t - 15) + 10)
-    return faded
+    return t * t * t * (t * (6 * t - 15) + 10)

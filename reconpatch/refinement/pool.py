@@ -60,17 +60,9 @@ def write_pool(
 ) -> None:
     """Simulate ``settings.pool`` defects on each image, to ``images.npy`` and ``masks.npy``.
 
-    They take ``4 N (pool + 1) S^2`` bytes on disk and one image's share of that in memory.
-
-    Args:
-        images: uint8 ``(B, 3, S, S)``, a batch at a time.
-        count: N.
-        size: S.
-        settings: how defects look.
-        textures: what fills those of kind ``texture``.
-        seed: decides all draws, together with an image's place and its version.
-        folder: where the files go.
-        description: what the progress bar calls the work.
+    They take ``4 N (pool + 1) S^2`` bytes on disk and one image's share of that in memory; N is the
+    ``count`` of the images and S their ``size``. These come a batch at a time, uint8
+    ``(B, 3, S, S)``. ``seed`` decides all draws, together with an image's place and its version.
     """
     shape = (count, settings.pool + 1, size, size)
     with (

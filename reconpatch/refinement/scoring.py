@@ -28,29 +28,18 @@ def score_simulated(
     the defect left as it was would score lower than any test image does, and the network would
     learn from maps that are cleaner than those it is for.
 
-    Args:
-        images: RGB ``(N, V, S, S, 3)``.
-        backbone: the model's.
-        method: the fitted method.
-        description: what the progress bar calls the work.
-
-    Returns:
-        Patch scores ``(N, V, h, w)``.
+    Images are RGB ``(N, V, S, S, 3)``, the patch scores ``(N, V, h, w)``.
     """
     count, versions = images.shape[:2]
     at_once = max(1, IMAGES // versions)
-    scores: npt.NDArray[np.float32] | None = None
+    scores = []
     with tqdm(total=count, desc=description, unit="image", delay=10) as progress:
         for start in range(0, count, at_once):
             chosen = np.array(images[start : start + at_once])
             pixels = torch.from_numpy(chosen).flatten(0, 1).permute(0, 3, 1, 2).to(method.device)
             patches = as_read(backbone(pixels), method.recipe)
-            grid = (patches.shape[1], patches.shape[2])
-            if scores is None:
-                scores = np.empty((count, versions, *grid), np.float32)
             for row in range(len(chosen)):
                 own = patches[row * versions : (row + 1) * versions]
-                scores[start + row] = method.score_left_out(own, start + row).patches
+                scores.append(method.score_left_out(own, start + row).patches)
             progress.update(len(chosen))
-    assert scores is not None
-    return scores
+    return np.stack(scores)

@@ -15,9 +15,6 @@ from reconpatch.settings.refinement import RefinementSettings
 from reconpatch.utils.errors import InputError
 from reconpatch.utils.files import atomic_write
 
-DELAY = 10
-"""Seconds after which a training shows its progress."""
-
 
 def train_refinement(
     pool: Pool,
@@ -62,7 +59,7 @@ def train_refinement(
         optimizer.load_state_dict(state["optimizer"])
         done = state["epoch"]
     with tqdm(
-        total=settings.epochs, initial=done, desc=description, unit="epoch", delay=DELAY
+        total=settings.epochs, initial=done, desc=description, unit="epoch", delay=10
     ) as progress:
         for epoch in range(done + 1, settings.epochs + 1):
             if settings.schedule == "cosine":

@@ -6,13 +6,10 @@ of tables, which are named as the paper names them, so that one file serves ever
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Annotated, Literal
 
-import numpy as np
 import pandas as pd
-import yaml
-from pydantic import Field, TypeAdapter, ValidationError
+from pydantic import Field
 
 from reconpatch.reporting.formats import NOT_MEASURED
 from reconpatch.reporting.table import CellValues, Results, cell_values, seeds_of
@@ -22,14 +19,12 @@ from reconpatch.reporting.verdicts import (
     Verdict,
     estimate,
     judge,
-    supported,
     together,
 )
-from reconpatch.settings.base import Settings, readable
+from reconpatch.settings.base import Settings
 from reconpatch.suites.cells import Cell, cells
 from reconpatch.suites.experiments import Metric, title
 from reconpatch.suites.suite import Suite
-from reconpatch.utils.errors import InputError
 
 
 class Other(Settings):
@@ -46,10 +41,7 @@ class Check(Settings):
     Attributes:
         kind: ``ahead`` (greater by more than ``by``), ``no worse`` (by ``by`` at least), ``level``
             (no further than ``by`` apart).
-        table: the table of the first figure.
-        row: its row as the paper calls it.
-        column: its column as the paper calls it.
-        metric: what it measures.
+        table: the table of the first figure; its row and column are as the paper calls them.
         than: the other figure, or all others of the row or column: each must pass.
         by: in the figures' unit: points of AUROC.
         relative: whether ``by`` and the difference are shares of the other figure.
@@ -66,15 +58,7 @@ class Check(Settings):
 
 
 class Claim(Settings):
-    """A sentence of the paper that numbers decide.
-
-    Attributes:
-        name: what it is about, in a few words.
-        says: the sentence.
-        where: its place in the paper.
-        checks: what must hold, all of it.
-        note: what a reader should know besides.
-    """
+    """A sentence of the paper that numbers decide: all checks must hold."""
 
     name: str
     says: str
@@ -89,11 +73,9 @@ class Evidence:
 
     Attributes:
         compared: the two figures in words.
-        check: what was asked of them.
         verdict: what it says of the claim; None where the suite leaves one of many values out.
         difference: the first figure less the other, as measured.
         printed: the same of the figures that the paper prints; None where it prints none.
-        supported: whether the paper's own figures say what it claims of them.
         reason: why it is not tested.
     """
 
@@ -102,34 +84,30 @@ class Evidence:
     verdict: Verdict | None
     difference: Estimate | None
     printed: float | None
-    supported: bool | None
     reason: str | None
 
 
 @dataclass(frozen=True)
 class Judged:
-    """A claim with verdict and evidence, and whether the paper's own tables support it, or None."""
+    """A claim with its evidence."""
 
     claim: Claim
-    verdict: Verdict
     evidence: tuple[Evidence, ...]
-    supported: bool | None
 
+    @property
+    def verdict(self) -> Verdict:
+        """What the measured figures say of it."""
+        return together(found.verdict for found in self.evidence if found.verdict)
 
-def load_claims(path: Path) -> tuple[Claim, ...]:
-    """Return the claims of a YAML file.
-
-    Raises:
-        InputError: no such file, or it holds unknown names or impossible values.
-    """
-    if not path.is_file():
-        raise InputError(f"{path} is missing; it says what the paper claims.")
-    try:
-        return TypeAdapter(tuple[Claim, ...]).validate_python(yaml.safe_load(path.read_text()))
-    except yaml.YAMLError as error:
-        raise InputError(f"{path} is not YAML: {error}") from None
-    except ValidationError as error:
-        raise InputError(f"{path} does not describe claims: {readable(error)}") from None
+    @property
+    def supported(self) -> bool | None:
+        """Whether the figures that the paper prints say so; None where it prints none."""
+        printed = [
+            judge(found.check.kind, Estimate(*[found.printed] * 3), found.check.by)
+            for found in self.evidence
+            if found.printed is not None
+        ]
+        return set(printed) == {"holds"} if printed else None
 
 
 def judge_claims(
@@ -144,23 +122,17 @@ def judge_claims(
         published: the paper's tables as text, by name: ``row, column, metric, value``.
     """
     asked = {name: cells(suite, name) for name in suite.experiments.tables}
-    judged = []
-    for claim in claims:
-        evidence = [
-            found
-            for check in claim.checks
-            for found in _evidence(check, asked, suite, results, published)
-        ]
-        printed = [found.supported for found in evidence if found.supported is not None]
-        judged.append(
-            Judged(
-                claim,
-                together(found.verdict for found in evidence if found.verdict),
-                tuple(evidence),
-                all(printed) if printed else None,
-            )
+    return [
+        Judged(
+            claim,
+            tuple(
+                found
+                for check in claim.checks
+                for found in _evidence(check, asked, suite, results, published)
+            ),
         )
-    return judged
+        for claim in claims
+    ]
 
 
 CellName = tuple[str, str, str]
@@ -191,27 +163,20 @@ def _evidence(
     others = _others(check, [*measured, *printed])
     among = not isinstance(check.than, Other) and any(other in measured for other in others)
     for other in others:
-        shown = _in_words(first, other, measured)
-        if among and other not in measured:
-            # The suite thins the table out: what it leaves out is the paper's alone.
-            found: tuple[Verdict | None, Estimate | None, str | None] = (None, None, None)
-        else:
-            found = _compare(check, (first, other), measured, suite, results)
-        verdict, difference, reason = found
+        # Of several others, those that the suite leaves out of its table are the paper's alone.
+        left_out = among and other not in measured
+        verdict, difference, reason = (
+            (None, None, None)
+            if left_out
+            else _compare(check, (first, other), measured, suite, results)
+        )
         papers = None
         if first in printed and other in printed:
             # Printed figures have two decimals, which doubles do not hold.
             papers = printed[first] - printed[other]
             papers = round(papers / printed[other] if check.relative else papers, 9)
-        yield Evidence(
-            shown,
-            check,
-            verdict,
-            difference,
-            papers,
-            None if papers is None else supported(check.kind, papers, check.by),
-            reason,
-        )
+        shown = _in_words(first, other, measured)
+        yield Evidence(shown, check, verdict, difference, papers, reason)
 
 
 def _others(check: Check, known: list[CellName]) -> list[CellName]:
@@ -253,13 +218,10 @@ def _compare(
 
 
 def _difference(first: CellValues, other: CellValues, *, relative: bool) -> Estimate:
-    by_seed = first.by_seed - other.by_seed
-    both = first.replicates.size and other.replicates.size
-    replicates = first.replicates - other.replicates if both else np.array([])
+    found = first - other
     if relative:
-        by_seed = by_seed / other.by_seed
-        replicates = replicates / other.replicates if both else replicates
-    return estimate(by_seed, replicates)
+        found = CellValues(found.by_seed / other.by_seed, found.replicates / other.replicates)
+    return estimate(found.by_seed, found.replicates)
 
 
 def _in_words(first: CellName, other: CellName, measured: dict[CellName, Cell]) -> str:

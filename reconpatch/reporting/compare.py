@@ -28,12 +28,8 @@ def compare(first: Path, second: Path) -> tuple[pd.DataFrame, int]:
     on the same images the replicates are paired, and ``beyond`` says whether the interval of their
     difference leaves zero out. The second value counts the figures that one alone has.
 
-    Args:
-        first: a report's folder, or a folder of results.
-        second: another of the same sort.
-
     Raises:
-        InputError: they are neither, or not of one sort.
+        InputError: they are neither reports nor folders of results, or not of one sort.
     """
     sorts = [_sort(folder) for folder in (first, second)]
     if sorts[0] != sorts[1]:
@@ -54,10 +50,8 @@ def compare(first: Path, second: Path) -> tuple[pd.DataFrame, int]:
         for place in a
         if place in b
     ]
-    found = pd.DataFrame(records, columns=COLUMNS)
-    order = pd.DataFrame({"beyond": found["beyond"] == True, "far": found["moved"].abs()})  # noqa: E712
-    order = order.sort_values(["beyond", "far"], ascending=False, kind="stable")
-    return found.loc[order.index].reset_index(drop=True), len(a.keys() ^ b.keys())
+    records.sort(key=lambda record: (record["beyond"] is not True, -abs(record["moved"])))
+    return pd.DataFrame(records, columns=COLUMNS), len(a.keys() ^ b.keys())
 
 
 def _sort(folder: Path) -> str:
@@ -71,13 +65,12 @@ def _sort(folder: Path) -> str:
     )
 
 
-Place = tuple[str, ...]
-Found = dict[str, Any]
+Found = dict[tuple[str, ...], dict[str, Any]]
 
 
-def _reported(folder: Path) -> dict[Place, Found]:
+def _reported(folder: Path) -> Found:
     """A report's measured figures; a column is the same whatever its suite's model is called."""
-    found: dict[Place, Found] = {}
+    found: Found = {}
     for path in sorted((folder / "tables").glob("*.csv")):
         for cell in read_table(path).dropna(subset=["measured"]).to_dict("records"):
             column = re.sub(r" \([^)]*\)$", "", cell["column"])
@@ -90,9 +83,9 @@ def _reported(folder: Path) -> dict[Place, Found]:
     return found
 
 
-def _measured(folder: Path) -> dict[Place, Found]:
+def _measured(folder: Path) -> Found:
     """The figures of all runs in a folder of results."""
-    found: dict[Place, Found] = {}
+    found: Found = {}
     for path in sorted((folder / "runs").glob("*/*/*/*/metrics.json")):
         record = read_json(path)
         run = path.parent.relative_to(folder / "runs").as_posix()
@@ -109,7 +102,7 @@ def _measured(folder: Path) -> dict[Place, Found]:
     return found
 
 
-def _beyond(first: Found, second: Found) -> bool | None:
+def _beyond(first: dict[str, Any], second: dict[str, Any]) -> bool | None:
     if first.get("images") and first["images"] == second["images"]:
         low, high = interval(second["replicates"] - first["replicates"])
         return bool(low > 0 or high < 0)

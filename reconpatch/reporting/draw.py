@@ -11,11 +11,8 @@ from matplotlib.figure import Figure
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from reconpatch.detection.anomaly_map import anomaly_maps
 from reconpatch.detection.represent import represent
-from reconpatch.detection.scores import Scores
 from reconpatch.evaluation.bootstrap import interval
-from reconpatch.features.images import image_batches
 from reconpatch.reporting.drawings import (
     diagnostics,
     embedding,
@@ -25,14 +22,13 @@ from reconpatch.reporting.drawings import (
     refinement,
     sweep,
 )
-from reconpatch.reporting.drawings.style import save
+from reconpatch.reporting.drawings.style import PANELS, save
 from reconpatch.reporting.embedding import embed, sample_patches
 from reconpatch.reporting.memory_bank_size import memory_bank_bytes
+from reconpatch.reporting.scored_images import ScoredImages
 from reconpatch.reporting.table import UNPUBLISHED, Results, table
-from reconpatch.reporting.threshold import best_f1_threshold
 from reconpatch.runs.recipe_run import RecipeRun
 from reconpatch.runs.refined_run import RefinedRun
-from reconpatch.runs.score_files import read_scores
 from reconpatch.settings.composed import Refined
 from reconpatch.settings.recipe import Recipe
 from reconpatch.suites.cells import cells, panels
@@ -55,12 +51,6 @@ DIAGNOSTICS = {
 
 def write_figure(suite: Suite, name: str, results: Path, folder: Path) -> None:
     """Draw a figure to ``folder/<name>.svg`` and ``.png``; what shows images, of the first seed.
-
-    Args:
-        suite: which categories and recipes.
-        name: the figure's name, such as ``figure3``.
-        results: the folder of all results; the runs' are there.
-        folder: where the figure goes.
 
     Raises:
         InputError: there is no such figure, or the suite has nothing to draw in it.
@@ -145,130 +135,85 @@ def _histogram(suite: Suite, name: str, results: Path) -> Figure:
 
 
 def _maps(suite: Suite, name: str, results: Path) -> Figure:
-    most = 1 if suite.experiments.figures[name].categories else EXAMPLES
     return maps.draw(
-        [example for _, run in _runs(suite, name, results) for example in _examples(run, most)]
+        [
+            maps.Example(
+                category=run.run.category,
+                defect=scored.samples[index].defect,
+                image=scored.image(index),
+                mask=scored.masks[index],
+                anomaly_map=scored.maps[index],
+                threshold=scored.threshold,
+            )
+            for _, run in _runs(suite, name, results)
+            for scored in [ScoredImages(run)]
+            for index in _representative(scored)[: _most(suite, name)]
+        ]
     )
 
 
-def _examples(run: RecipeRun, most: int) -> list[maps.Example]:
-    """Test images with defects, the one of median score among each kind of defect.
-
-    Where the category has no masks, the threshold is that of the best F1 over whole images.
-    """
-    store = run.test_features
-    category, features = store.category, run.recipe.features
-    scores = read_scores(run.folder / "patch_scores.npz")
-    masks = store.masks()
-    anomaly = anomaly_maps(scores.patches, features.crop, run.recipe.maps)
-    if masks.any():
-        threshold = best_f1_threshold(anomaly, masks)
-    else:
-        anomalous = np.array([sample.anomalous for sample in category.test])
-        threshold = best_f1_threshold(scores.images, anomalous)
-    found = []
-    for index in _representative(run, scores, masks)[:most]:
-        sample = category.test[index]
-        (image,) = image_batches([sample.image], features, 1, 1)
-        found.append(
-            maps.Example(
-                category=category.name,
-                defect=sample.defect,
-                image=image[0].permute(1, 2, 0).numpy(),
-                mask=masks[index],
-                anomaly_map=anomaly[index],
-                threshold=threshold,
-            )
-        )
-    return found
+def _most(suite: Suite, name: str) -> int:
+    """How many test images of a category the figure shows."""
+    return 1 if suite.experiments.figures[name].categories else EXAMPLES
 
 
-def _representative(run: RecipeRun, scores: Scores, masks: npt.NDArray[np.bool_]) -> list[int]:
+def _representative(scored: ScoredImages) -> list[int]:
     """The image of median score of each kind of defect; of those with a visible one, if any."""
     by_defect: dict[str, list[int]] = {}
-    for index, sample in enumerate(run.test_features.category.test):
-        if sample.anomalous and (masks[index].any() or not masks.any()):
+    for index, sample in enumerate(scored.samples):
+        if sample.anomalous and (scored.masks[index].any() or not scored.masks.any()):
             by_defect.setdefault(sample.defect, []).append(index)
     return [
-        sorted(indices, key=lambda i: scores.images[i])[len(indices) // 2]
+        sorted(indices, key=lambda i: scored.scores.images[i])[len(indices) // 2]
         for indices in by_defect.values()
     ]
 
 
 def _refinement(suite: Suite, name: str, results: Path) -> Figure:
-    most = 1 if suite.experiments.figures[name].categories else EXAMPLES
-    return refinement.draw(
-        [
-            example
-            for _, place, recipe in panels(suite, name)
-            if isinstance(recipe, Refined)
-            for example in _refined(
-                RefinedRun(
-                    Run(place.dataset, place.category, recipe, suite.seeds[0]), results, CPU
-                ),
-                most,
+    examples = []
+    for _, place, recipe in panels(suite, name):
+        if not isinstance(recipe, Refined):
+            continue
+        run = RefinedRun(Run(place.dataset, place.category, recipe, suite.seeds[0]), results, CPU)
+        scored = ScoredImages(run.members[0])
+        chosen = [i for i in _representative(scored) if scored.masks[i].any()]
+        chosen = chosen[: _most(suite, name)]
+        found = zip(chosen, run.plain(chosen), run.refined(run.trained(), chosen), strict=True)
+        examples += [
+            refinement.Refinement(
+                category=place.category,
+                defect=scored.samples[index].defect,
+                image=scored.image(index),
+                mask=scored.masks[index],
+                anomaly_map=plain,
+                refined=refined,
             )
+            for index, plain, refined in found
         ]
-    )
-
-
-def _refined(run: RefinedRun, most: int) -> list[refinement.Refinement]:
-    """Test images with visible defects and their maps, the one of median score of each kind."""
-    first = run.members[0]
-    store = first.test_features
-    masks = store.masks()
-    scores = read_scores(first.folder / "patch_scores.npz")
-    chosen = [i for i in _representative(first, scores, masks) if masks[i].any()][:most]
-    samples = [store.category.test[index] for index in chosen]
-    return [
-        refinement.Refinement(
-            category=store.category.name,
-            defect=sample.defect,
-            image=image,
-            mask=masks[index],
-            plain=plain,
-            refined=refined,
-        )
-        for index, sample, image, plain, refined in zip(
-            chosen,
-            samples,
-            (image.permute(1, 2, 0).numpy() for b in run.test_images(chosen) for image in b),
-            run.plain(chosen),
-            run.refined(run.trained(), chosen),
-            strict=True,
-        )
-    ]
+    return refinement.draw(examples)
 
 
 def _memory(suite: Suite, name: str, results: Path) -> Figure:
     read = Results(results / "runs")
-    points = []
-    by_recipe: dict[tuple[str, str], list[RecipeRun]] = {}
+    by_recipe: dict[tuple[str, Recipe], list[RecipeRun]] = {}
     for shown, run in _runs(suite, name, results):
-        by_recipe.setdefault((shown, run.recipe.key), []).append(run)
+        by_recipe.setdefault((shown, run.recipe), []).append(run)
+    points = []
     for (method, _), runs in by_recipe.items():
         records = [record for run in runs if (record := read.record(run.run, "metrics.json"))]
         counts = [record["steps"]["detection"]["counts"] for record in records]
-        sizes = [memory_bank_bytes(c["memory_bank"], c["dimension"]) for c in counts]
-        for metric in ("image_auroc", "pixel_auroc"):
+        sizes = [memory_bank_bytes(count["memory_bank"], count["dimension"]) for count in counts]
+        for metric in PANELS:
             values = [s["metrics"][metric] for s in records if metric not in s["reasons"]]
-            if not values:
-                continue
-            replicates = [read.replicates(run.run) for run in runs]
-            low, high = interval(np.mean([r[metric] for r in replicates if metric in r], axis=0))
-            points.append(
-                {
-                    "method": method,
-                    "metric": metric,
-                    "megabytes": np.mean(sizes) / 1e6,
-                    "value": 100 * np.mean(values),
-                    "low": 100 * low,
-                    "high": 100 * high,
-                }
-            )
+            if values:
+                resampled = [read.replicates(run.run).get(metric) for run in runs]
+                ends = interval(np.mean([r for r in resampled if r is not None], axis=0))
+                point = [100 * value for value in (np.mean(values), *ends)]
+                points.append((method, metric, np.mean(sizes) / 1e6, *point))
     if not points:
         raise _unmeasured(suite, name)
-    return memory.draw(pd.DataFrame(points))
+    columns = ["method", "metric", "megabytes", "value", "low", "high"]
+    return memory.draw(pd.DataFrame(points, columns=columns))
 
 
 def _diagnostics(suite: Suite, name: str, results: Path) -> Figure:

@@ -104,16 +104,12 @@ def latex(table: pd.DataFrame, caption: str, label: str) -> str:
     styled = styled.format_index(escape="latex", axis="columns")
     text: str = styled.to_latex(
         hrules=True,
-        caption=_escaped(caption),
+        caption=caption.replace("%", r"\%").replace("&", r"\&").replace("_", r"\_"),
         label=label,
         column_format="l" + "c" * table.shape[1],
         position_float="centering",
     )
     return text.replace(MISSING, "--").replace("±", r"$\pm$")
-
-
-def _escaped(text: str) -> str:
-    return text.replace("%", r"\%").replace("&", r"\&").replace("_", r"\_")
 
 
 def reasons(tidy: pd.DataFrame) -> list[str]:

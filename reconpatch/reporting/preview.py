@@ -27,14 +27,8 @@ def write_preview(
 ) -> None:
     """Draw some training images with a simulated defect of each kind and its mask, as a PNG file.
 
-    Args:
-        category: whose training images, spread over all of them.
-        features: how images are resized and cropped.
-        settings: how defects look; their kind is not asked.
-        textures: what fills those of kind ``texture``.
-        count: how many images.
-        seed: decides all draws.
-        path: the file.
+    The ``count`` images are spread over all training images. Of the settings the kind of defect is
+    not asked; ``seed`` decides all draws.
 
     Raises:
         InputError: an image or a texture cannot be read, or no defect shows on it.

@@ -4,10 +4,11 @@ from pathlib import Path
 
 import pandas as pd
 
-from reconpatch.reporting.claims import judge_claims, load_claims
-from reconpatch.reporting.formats import PAIR, latex, markdown, reasons, wide
+from reconpatch.reporting.claims import Claim, judge_claims
+from reconpatch.reporting.formats import PAIR, latex, markdown, wide
 from reconpatch.reporting.page.page import page
 from reconpatch.reporting.table import UNPUBLISHED, Results, table
+from reconpatch.settings.base import read_settings
 from reconpatch.suites.experiments import title
 from reconpatch.suites.runs import batches
 from reconpatch.suites.suite import Suite
@@ -17,12 +18,8 @@ from reconpatch.utils.files import atomic_write
 def write_report(suite: Suite, results: Path, config: Path, docs: Path, folder: Path) -> None:
     """Write ``tables/*.{csv,md,tex}`` and ``report.html``, each whole or not at all.
 
-    Args:
-        suite: what to show.
-        results: the folder of all results.
-        config: the folder that holds the paper's tables and claims.
-        docs: the folder that holds what the paper leaves open.
-        folder: where the report goes; its figures are there.
+    ``config`` holds the paper's tables and claims, ``docs`` what the paper leaves open, and
+    ``folder`` the figures already.
 
     Raises:
         InputError: the file of claims is missing, or is none.
@@ -33,21 +30,24 @@ def write_report(suite: Suite, results: Path, config: Path, docs: Path, folder: 
         for path in sorted((config / "published").glob("*.csv"))
     }
     texts: dict[str, str] = {}
-    tables: dict[str, tuple[pd.DataFrame, list[str]]] = {}
+    tables: dict[str, pd.DataFrame] = {}
     for name, experiment in suite.experiments.tables.items():
         tidy = table(suite, name, read, published.get(name, UNPUBLISHED))
-        caption = _caption(tidy, f"{title(name)}: {experiment.caption}.")
+        caption = f"{title(name)}: {experiment.caption}."
+        if tidy.duplicated(["row", "column"]).any():
+            caption += f" {PAIR}"
         texts[f"tables/{name}.csv"] = tidy.to_csv(index=False, float_format="%.6f")
         texts[f"tables/{name}.md"] = f"{caption}\n\n{markdown(wide(tidy))}"
         texts[f"tables/{name}.tex"] = latex(wide(tidy), caption, f"tab:{name}")
-        tables[name] = (tidy, reasons(tidy))
+        tables[name] = tidy
+    claims = read_settings(config / "claims.yaml", tuple[Claim, ...], "claims")
     runs = [run for batch in batches(suite) for run in batch.runs]
     records = [(run, record) for run in runs if (record := read.record(run, "metrics.json"))]
     texts["report.html"] = page(
         suite,
         tables,
         texts,
-        judge_claims(load_claims(config / "claims.yaml"), suite, read, published),
+        judge_claims(claims, suite, read, published),
         records,
         len(runs) - len(records),
         results,
@@ -57,8 +57,3 @@ def write_report(suite: Suite, results: Path, config: Path, docs: Path, folder: 
     for name, text in texts.items():
         with atomic_write(folder / name) as aside:
             aside.write_text(text)
-
-
-def _caption(tidy: pd.DataFrame, caption: str) -> str:
-    pairs = tidy.groupby(["row", "column"], sort=False).size().gt(1).any()
-    return f"{caption} {PAIR}" if pairs else caption

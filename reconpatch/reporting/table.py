@@ -43,6 +43,22 @@ MEAN_RANK = "Mean rank"
 Floats = npt.NDArray[np.float64]
 
 
+@dataclass(frozen=True)
+class CellValues:
+    """Figures of a cell or of one of its categories.
+
+    Attributes:
+        by_seed: one a seed, ``(S,)``; a cell's are means over its categories.
+        replicates: the bootstrap's of their mean, ``(R,)``; none, ``(0,)``, of most diagnostics.
+    """
+
+    by_seed: Floats
+    replicates: Floats
+
+    def __sub__(self, other: "CellValues") -> "CellValues":
+        return CellValues(self.by_seed - other.by_seed, self.replicates - other.replicates)
+
+
 class Results:
     """What the runs left, each file read once."""
 
@@ -58,26 +74,20 @@ class Results:
         return read_json(path) if path.is_file() else None
 
     def _environments(self, run: Run) -> frozenset[str]:
-        """What a run's bits may hang on, and that of those which it goes on from."""
-        of_parents = (self.environments(parent) for parent in run.parents)
-        own = self.record(run, "metrics.json") or {}
-        steps = own.get("steps", {}).values()
-        return frozenset(_environment(step) for step in steps if "device_kind" in step).union(
-            *of_parents
-        )
+        """Device kind, precision, torch and FAISS of a run's steps and of those which it goes on from."""
+        found = set()
+        for step in (self.record(run, "metrics.json") or {}).get("steps", {}).values():
+            if kind := step.get("device_kind"):
+                device = {"cpu": "CPU", "cuda": "GPU"}.get(kind, kind)
+                if step.get("matrix_precision") == "high":
+                    device += " in TF32"
+                versions = step["versions"]
+                found.add(f"{device}, torch {versions['torch']}, FAISS {versions['faiss']}")
+        return frozenset(found).union(*(self.environments(parent) for parent in run.parents))
 
     def _replicates(self, run: Run) -> dict[str, Floats]:
         with np.load(self.root / run.id / "replicates.npz") as archive:
             return dict(archive)
-
-
-def _environment(record: dict[str, Any]) -> str:
-    """Device kind, precision, torch and FAISS of a step."""
-    versions = record["versions"]
-    device = {"cpu": "CPU", "cuda": "GPU"}.get(record["device_kind"], record["device_kind"])
-    if record.get("matrix_precision") == "high":
-        device += " in TF32"
-    return f"{device}, torch {versions['torch']}, FAISS {versions['faiss']}"
 
 
 def table(suite: Suite, name: str, results: Results, published: pd.DataFrame) -> pd.DataFrame:
@@ -91,11 +101,7 @@ def table(suite: Suite, name: str, results: Results, published: pd.DataFrame) ->
     ``paper`` is as printed. ``environment`` says on what kind of device, with which torch and
     FAISS, a value was measured; several are separated by semicolons.
 
-    Args:
-        suite: which categories, recipes and seeds.
-        name: the table's name, such as ``table5``.
-        results: what the runs left.
-        published: the paper's table as text: ``row, column, metric, value``.
+    What the paper prints is ``published``, as text: ``row, column, metric, value``.
     """
     experiment = suite.experiments.tables[name]
     paper = published.set_index(["row", "column", "metric"])["value"].to_dict()
@@ -143,7 +149,7 @@ def _mean_ranks(suite: Suite, asked: list[Cell], results: Results) -> list[dict[
             for seed in suite.seeds:
                 found = _of_place(cell, place, cell.recipe, (seed,), results)
                 if not isinstance(found, str):
-                    ranked.setdefault((cell.row, seed), {})[cell.column] = found[0][0]
+                    ranked.setdefault((cell.row, seed), {})[cell.column] = found.by_seed[0]
                     run = Run(place.dataset, place.category, cell.recipe, seed)
                     runs.setdefault(cell.column, []).append(run)
         ranks = pd.DataFrame(ranked).rank(ascending=False).T
@@ -159,19 +165,6 @@ def _mean_ranks(suite: Suite, asked: list[Cell], results: Results) -> list[dict[
                 }
             )
     return records
-
-
-@dataclass(frozen=True)
-class CellValues:
-    """A cell's figures.
-
-    Attributes:
-        by_seed: the mean over its categories, one a seed, ``(S,)``.
-        replicates: the bootstrap's of their mean, ``(R,)``; none, ``(0,)``, of most diagnostics.
-    """
-
-    by_seed: Floats
-    replicates: Floats
 
 
 def runs_behind(cell: Cell, seeds: Iterable[int]) -> list[Run]:
@@ -191,22 +184,27 @@ def cell_values(cell: Cell, seeds: tuple[int, ...], results: Results) -> CellVal
         assert cell.reason
         return cell.reason
     sides = [side for side in (cell.recipe, cell.minus) if side]
-    measured: list[Floats] = []
-    replicates: list[Floats] = []
+    measured = []
     reasons = []
     for place in cell.places:
-        found = [_of_place(cell, place, side, seeds, results) for side in sides]
-        if missing := [reason for reason in found if isinstance(reason, str)]:
-            if missing[0].startswith(NOT_MEASURED):
-                return missing[0]
-            reasons.append(f"{place.name}: {missing[0]}")
-            continue
-        values, resampled = zip(*(f for f in found if not isinstance(f, str)), strict=True)
-        measured.append(values[0] - values[1] if cell.minus else values[0])
-        replicates.append(resampled[0] - resampled[1] if cell.minus else resampled[0])
+        values = []
+        for side in sides:
+            found = _of_place(cell, place, side, seeds, results)
+            if isinstance(found, CellValues):
+                values.append(found)
+            elif found.startswith(NOT_MEASURED):
+                return found
+            else:
+                reasons.append(f"{place.name}: {found}")
+                break
+        else:
+            measured.append(values[0] - values[1] if cell.minus else values[0])
     if not measured:
         return "; ".join(reasons)
-    return CellValues(np.mean(measured, axis=0), np.mean(replicates, axis=0))
+    return CellValues(
+        np.mean([found.by_seed for found in measured], axis=0),
+        np.mean([found.replicates for found in measured], axis=0),
+    )
 
 
 def seeds_of(suite: Suite, cell: Cell) -> tuple[int, ...]:
@@ -240,8 +238,8 @@ def _ids(runs: list[Run]) -> str | None:
 
 def _of_place(
     cell: Cell, place: Place, side: AnyRecipe, seeds: Iterable[int], results: Results
-) -> tuple[Floats, Floats] | str:
-    """A category's figures, one a seed, and the replicates of their mean; or why there are none."""
+) -> CellValues | str:
+    """A category's figures, or why there are none."""
     values, replicates = [], []
     for seed in seeds:
         run = Run(place.dataset, place.category, side, seed)
@@ -261,7 +259,7 @@ def _of_place(
         values.append(unit * record["metrics"][cell.metric])
         if (resampled := results.replicates(run).get(cell.metric)) is not None:
             replicates.append(unit * resampled)
-    return np.array(values), np.mean(replicates, axis=0) if replicates else np.array([])
+    return CellValues(np.array(values), np.mean(replicates, axis=0) if replicates else np.array([]))
 
 
 def _mean_replicates(milliseconds: list[float], run: Run) -> Floats:

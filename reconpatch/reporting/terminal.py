@@ -49,7 +49,7 @@ def print_table(folder: Path, asked: str, form: Format) -> None:
     named = asked.lower().replace(" ", "")
     wanted = {named, f"table{named}"}
     by_name = {path.stem: path for path in _tables(folder)}
-    (found,) = [path for name, path in by_name.items() if name.lower() in wanted] or (None,)
+    found = next((path for name, path in by_name.items() if name.lower() in wanted), None)
     if found is None:
         raise InputError(
             f"The report in {folder} has no table {asked}; it has {', '.join(by_name)}."
@@ -84,12 +84,8 @@ def _print(console: Console, path: Path) -> None:
 def _in_terminal(table: pd.DataFrame) -> Table:
     shown = Table(box=SIMPLE_HEAD, pad_edge=False)
     for name in ["", *table.columns]:
-        shown.add_column(re.sub(r" \(|, (?=[wD])", _break, name))
+        shown.add_column(re.sub(r" (\()|(,) (?=[wD])", r"\2\n\1", name))
     for cells in table.itertuples():
         # A narrow terminal breaks a cell before the paper's figure, and nowhere else.
         shown.add_row(*(Text(cell.replace(", ", ",\N{NO-BREAK SPACE}")) for cell in cells))
     return shown
-
-
-def _break(at: re.Match[str]) -> str:
-    return at[0].replace(" ", "\n")

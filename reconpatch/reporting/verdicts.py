@@ -25,12 +25,11 @@ LEVEL = 0.95
 
 @dataclass(frozen=True)
 class Estimate:
-    """A figure, the ends of its 95 % interval where there is one, and the number of its seeds."""
+    """A figure, and the ends of its 95 % interval where there is one."""
 
     value: float
     low: float | None
     high: float | None
-    seeds: int
 
 
 def estimate(by_seed: Floats, replicates: Floats) -> Estimate:
@@ -45,14 +44,14 @@ def estimate(by_seed: Floats, replicates: Floats) -> Estimate:
     """
     value, seeds = float(by_seed.mean()), len(by_seed)
     if seeds < 2 and not replicates.size:
-        return Estimate(value, None, None, seeds)
+        return Estimate(value, None, None)
     low, high = interval(replicates, LEVEL) if replicates.size else (value, value)
     spread = 0.0
     if seeds > 1:
         quantile = student.ppf((1 + LEVEL) / 2, seeds - 1)
         spread = float(quantile * by_seed.std(ddof=1) / np.sqrt(seeds))
     below, above = max(0.0, value - low), max(0.0, high - value)
-    return Estimate(value, value - hypot(below, spread), value + hypot(above, spread), seeds)
+    return Estimate(value, value - hypot(below, spread), value + hypot(above, spread))
 
 
 def judge(kind: Comparison, difference: Estimate, by: float) -> Verdict:
@@ -71,22 +70,14 @@ def judge(kind: Comparison, difference: Estimate, by: float) -> Verdict:
     low, high = difference.low, difference.high
     if low is None or high is None:
         return "cannot tell"
-    if kind == "ahead":
-        agrees, contradicts = low > by, high < by
-    elif kind == "no worse":
-        agrees, contradicts = low >= by, high < by
-    else:
-        agrees, contradicts = -by <= low and high <= by, low > by or high < -by
+    agrees, contradicts = {
+        "ahead": (low > by, high < by),
+        "no worse": (low >= by, high < by),
+        "level": (-by <= low and high <= by, low > by or high < -by),
+    }[kind]
     if agrees:
         return "holds"
     return "does not hold" if contradicts else "cannot tell"
-
-
-def supported(kind: Comparison, difference: float, by: float) -> bool:
-    """Return whether two printed figures with this difference say what is claimed of them."""
-    if kind == "ahead":
-        return difference > by
-    return difference >= by if kind == "no worse" else abs(difference) <= by
 
 
 def together(verdicts: Iterable[Verdict]) -> Verdict:

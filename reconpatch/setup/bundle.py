@@ -2,7 +2,7 @@
 
 import io
 import tarfile
-from collections.abc import Iterator
+from collections import Counter
 from pathlib import Path
 
 from rich.console import Console
@@ -12,10 +12,9 @@ from tqdm import tqdm
 from reconpatch.features.pretrained import find_weights
 from reconpatch.features.weights import Weights
 from reconpatch.fetching.catalogue import load_catalogue
-from reconpatch.fetching.download import hash_of
 from reconpatch.suites.runs import backbones
 from reconpatch.suites.suite import Suite
-from reconpatch.utils.files import atomic_write
+from reconpatch.utils.files import atomic_write, hash_of
 
 MIB = 2**20
 README = """Suite {suite} of the ReConPatch benchmark, for a machine without a network
@@ -39,22 +38,16 @@ def write_bundle(
 
     The same content gives the same bytes. Missing weights are downloaded.
 
-    Args:
-        suite: the suite.
-        data_root: where its data sets are.
-        config: the folder with suites, experiments and data sets of your own.
-        weights_folder: the folder of local weight files.
-        output: the tar file to write.
-
     Raises:
         InputError: weights are missing and cannot be downloaded.
     """
-    files = {f"config/{path.relative_to(config)}": path for path in _files(config)}
-    packages = []
+    settings = sorted(path for path in config.rglob("*") if path.is_file())
+    files = {f"config/{path.relative_to(config)}": path for path in settings}
+    packages = ""
     for name in backbones(suite):
         weights = find_weights(name, weights_folder)
         if weights.architecture:
-            packages.append(weights.source)
+            packages += f"The weights of {weights.source} come with requirements.txt.\n"
         else:
             files[f"weights/{_name(name, weights)}"] = weights.path
     with atomic_write(output) as aside:
@@ -64,9 +57,7 @@ def write_bundle(
             data_root=data_root,
             file=output.name,
             datasets=_datasets(suite, config) or "     (none)\n",
-            packages="".join(
-                f"The weights of {name} come with requirements.txt.\n" for name in packages
-            ),
+            packages=packages,
         )
         total = sum(path.stat().st_size for path in files.values())
         with (
@@ -80,10 +71,6 @@ def write_bundle(
                     _add(archive, name, file, path.stat().st_size)
                 bar.update(path.stat().st_size)
     _print(files, output, readme)
-
-
-def _files(folder: Path) -> Iterator[Path]:
-    return (path for path in sorted(folder.rglob("*")) if path.is_file())
 
 
 def _name(backbone: str, weights: Weights) -> str:
@@ -111,13 +98,13 @@ def _datasets(suite: Suite, config: Path) -> str:
 
 
 def _print(files: dict[str, Path], output: Path, readme: str) -> None:
-    console = Console(highlight=False, soft_wrap=True)
-    table = Table(box=None, pad_edge=False, show_header=False)
-    settings = sum(path.stat().st_size for name, path in files.items() if name.startswith("config"))
-    table.add_row("settings", f"{settings / MIB:.1f} MiB")
+    parts = Counter({"settings": 0})
     for name, path in files.items():
-        if name.startswith("weights/"):
-            table.add_row(name, f"{path.stat().st_size / MIB:.1f} MiB")
+        parts["settings" if name.startswith("config/") else name] += path.stat().st_size
+    table = Table(box=None, pad_edge=False, show_header=False)
+    for name, size in parts.items():
+        table.add_row(name, f"{size / MIB:.1f} MiB")
     table.add_row(str(output), f"{output.stat().st_size / MIB:.1f} MiB", style="bold")
+    console = Console(highlight=False, soft_wrap=True)
     console.print(table)
     console.print(f"\n{readme}", markup=False)

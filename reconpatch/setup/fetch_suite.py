@@ -24,12 +24,8 @@ def fetch_suite(
 ) -> None:
     """Fetch the data sets and weights of a suite that are missing, and print where each is.
 
-    Args:
-        suite: the suite.
-        config: the folder with suites, experiments and data sets of your own.
-        weights_folder: where weights go that do not come with a package.
-        only: fetch these data sets alone (``weights`` counts as one); None fetches all.
-        accepted: the data sets whose licence the user has accepted.
+    ``only`` names the data sets to fetch (``weights`` counts as one), None fetches all;
+    ``accepted`` names those whose licence the user has accepted.
 
     Raises:
         InputError: something is damaged or cannot be fetched, or ``only`` names a data set that

@@ -1,7 +1,7 @@
 """A table's cells and a figure's panels: what each shows, and the recipe behind it."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from reconpatch.settings.composed import AnyRecipe
 from reconpatch.suites.experiments import Entry, Experiment, Metric
@@ -13,17 +13,10 @@ AVERAGE = "Average"
 
 @dataclass(frozen=True)
 class Cell:
-    """One figure of a table.
+    """One figure of a table, in the row and column that are shown and those of the paper's table.
 
-    Attributes:
-        row: the row as it is shown.
-        column: the column as it is shown.
-        paper: row and column as the paper's table has them.
-        metric: what it shows.
-        places: the categories that it is the mean over.
-        recipe: what is measured; None where the suite cannot.
-        minus: what is subtracted from it, if anything.
-        reason: why nothing is measured.
+    It is the mean over ``places`` of what ``recipe`` gives, less what ``minus`` gives, if anything.
+    Where the suite measures nothing, ``recipe`` is None and ``reason`` says why.
     """
 
     row: str
@@ -101,9 +94,9 @@ def _cell(
     shown = column.name
     for name, model in suite.models.items():
         shown = shown.replace(f"{{{name}}}", model.label)
-    cell = Cell(row.name, shown, (row.paper_name, column.paper_name), metric, of)
     sides = _sides(experiment, row, column)
-    used = [_model(experiment, *side) for side in sides]
+    used = [c.model or r.model or experiment.model for r, c in sides]
+    reason, recipes = None, []
     if not places:
         reason = f"the suite has no data set that stands for {experiment.stands_for}"
     elif not of:
@@ -126,12 +119,9 @@ def _cell(
             )
             for model, (r, c) in zip(used, sides, strict=True)
         ]
-        return replace(cell, recipe=recipes[0], minus=recipes[1] if len(recipes) > 1 else None)
-    return replace(cell, reason=reason)
-
-
-def _model(experiment: Experiment, row: Entry, column: Entry) -> str:
-    return column.model or row.model or experiment.model
+    paper = (row.paper_name, column.paper_name)
+    recipe, minus = [*recipes, None, None][:2]
+    return Cell(row.name, shown, paper, metric, of, recipe, minus, reason)
 
 
 def _sides(experiment: Experiment, row: Entry, column: Entry) -> list[tuple[Entry, Entry]]:
@@ -164,18 +154,11 @@ def panels(suite: Suite, name: str) -> list[tuple[str, Place, AnyRecipe]]:
     chosen = [p for c in figure.categories for p in places if p.category == c] or places
     if figure.draws in ("embedding", "histogram"):
         chosen = chosen[:1]
-    return [
-        (
-            entry.name,
-            place,
-            suite.refined(
-                suite.recipe_of(
-                    entry.model or "single", entry.method or "ReConPatch", entry.recipe
-                ),
-                entry.refinement,
-            ),
-        )
-        for place in chosen
-        for entry in _taken(suite, name, figure.of)
-        if (entry.model or "single") in suite.models
-    ]
+    found = []
+    for place in chosen:
+        for entry in _taken(suite, name, figure.of):
+            model = entry.model or "single"
+            if model in suite.models:
+                recipe = suite.recipe_of(model, entry.method or "ReConPatch", entry.recipe)
+                found.append((entry.name, place, suite.refined(recipe, entry.refinement)))
+    return found

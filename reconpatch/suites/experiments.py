@@ -11,12 +11,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-import yaml
-from pydantic import AfterValidator, Field, TypeAdapter, ValidationError, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from reconpatch.datasets.category import Kind
 from reconpatch.methods.registry import METHODS
-from reconpatch.settings.base import Settings, readable
+from reconpatch.settings.base import Settings, read_settings
 from reconpatch.utils.errors import InputError
 
 Metric = Literal[
@@ -53,8 +52,6 @@ class Entry(Settings):
         published: its name in the paper's table, where that differs.
         metrics: what its cells show, where the experiment says otherwise.
         kind: only categories of this kind.
-        method: the method that its cells run.
-        model: the model that its cells run.
         recipe: what is changed in the recipe.
         refinement: what is changed in the refinement's settings; without it nothing is refined.
         deviation: how its ensembles' scores are scaled, where the model says otherwise.
@@ -83,14 +80,12 @@ class Experiment(Settings):
     """A table of the paper.
 
     Attributes:
-        caption: what it shows.
         stands_for: which of the paper's data sets it is about.
         metrics: what a cell shows unless its row or column says otherwise.
         method: the method, likewise.
         model: the model, likewise.
         recipe: what all cells change.
         rows: the rows; ``categories`` is one for each, with the means over them.
-        columns: the columns.
         every_method: whether each method of the suite gets a column of its own, where none of
             these runs it.
         ranked: whether a last row gives each column's mean rank.
@@ -134,8 +129,6 @@ class Figure(Settings):
     """A figure of the paper: a kind of drawing, and the runs that it draws.
 
     Attributes:
-        caption: what it shows.
-        draws: the kind of drawing.
         stands_for: which of the paper's data sets it is about.
         of: the runs that it draws, each with its name.
         table: the table whose figures a sweep draws.
@@ -187,24 +180,13 @@ def load_experiments(*paths: Path) -> Experiments:
     tables: dict[str, Experiment] = {}
     figures: dict[str, Figure] = {}
     for path in paths:
-        found = _load(path)
+        found = read_settings(path, Experiments, "experiments")
         here = {*found.tables, *found.figures}
         if twice := sorted(here & {*tables, *figures} | {*found.tables} & {*found.figures}):
             raise InputError(f"{path} names {twice[0]} once more; give it another name.")
         tables |= found.tables
         figures |= found.figures
     return Experiments(tables=tables, figures=figures)
-
-
-def _load(path: Path) -> Experiments:
-    if not path.is_file():
-        raise InputError(f"{path} is missing; it says what the tables and figures show.")
-    try:
-        return TypeAdapter(Experiments).validate_python(yaml.safe_load(path.read_text()))
-    except yaml.YAMLError as error:
-        raise InputError(f"{path} is not YAML: {error}") from None
-    except ValidationError as error:
-        raise InputError(f"{path} does not describe experiments: {readable(error)}") from None
 
 
 def title(name: str) -> str:

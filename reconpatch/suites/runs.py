@@ -86,7 +86,6 @@ class Batch:
     Attributes:
         experiment: the table or figure.
         dataset: the data set's id.
-        category: the category's name.
         runs: what it measures, each after those that it rests on.
         after: the experiments whose batches on the category come first.
     """

@@ -31,6 +31,8 @@ from reconpatch.suites.experiments import (
 )
 from reconpatch.utils.errors import InputError
 
+NO_DOWNLOAD = "A suite that needs no download:\n  snakemake --cores all --config suite=demo"
+
 
 class SuiteDataset(Settings):
     """Categories of one source, in the place of one of the paper's data sets.
@@ -68,7 +70,6 @@ class Place(Settings):
 
     Attributes:
         dataset: its data set's id.
-        category: its name.
         name: what tables call it: the category, with its data set where several have one.
         kind: object or texture, where that is known.
     """
@@ -92,7 +93,6 @@ class Suite(Settings):
             suite takes; all of a side of which it says nothing.
         extra_datasets: data sets that it takes images from besides its categories, and where they
             lie; they are fetched where they are not there.
-        experiments: the tables and figures.
     """
 
     name: str
@@ -175,11 +175,8 @@ class Suite(Settings):
     ) -> Recipe | Ensemble:
         """Return what a method with a model runs; several members make an ensemble.
 
-        Args:
-            model: the model's name.
-            method: the method.
-            changes: what is changed in each member's recipe, in turn.
-            deviation: how an ensemble's scores are scaled, if not as the model says.
+        Changes are made in each member's recipe, in turn. ``deviation`` says how an ensemble's
+        scores are scaled, if not as the model says.
 
         Raises:
             InputError: the changes make no recipe.
@@ -251,9 +248,7 @@ class Suite(Settings):
     def check_data(self, catalogue: dict[str, Dataset], accepted: Container[str]) -> None:
         """Make sure that all data sets stand where the suite looks for them, or can be fetched.
 
-        Args:
-            catalogue: the data sets that can be fetched.
-            accepted: those of them whose licence is accepted.
+        ``accepted`` names those of the catalogue whose licence is accepted.
 
         Raises:
             InputError: some do not; the message names them and what runs without. Or two data sets
@@ -270,8 +265,7 @@ class Suite(Settings):
                         f"{error}\n"
                         f"Or put the unpacked folders into {root}, or {catalogue[name].archive} "
                         "beside it, or say where they lie with data_root=DIR (docs/data.md).\n"
-                        "A suite that needs no download:\n"
-                        "  snakemake --cores all --config suite=demo"
+                        + NO_DOWNLOAD
                     ) from None
         missing = [
             str(dataset.source.root / category)
@@ -289,9 +283,7 @@ class Suite(Settings):
                 "holds train/good, or BTAD's train/ok) at:\n  " + "\n  ".join(missing) + "\n"
                 "Unpack what is missing there, or move what is there away and it is all fetched "
                 "(docs/data.md), or say where it lies:\n"
-                f"  snakemake --cores all --config suite={self.name} data_root=DIR\n"
-                "A suite that needs no download:\n"
-                "  snakemake --cores all --config suite=demo"
+                f"  snakemake --cores all --config suite={self.name} data_root=DIR\n{NO_DOWNLOAD}"
             )
         names = [place.name for place in self.places()]
         if twice := sorted({name for name in names if names.count(name) > 1}):
@@ -320,12 +312,7 @@ def load_suite(path: Path, data_root: Path, config: Path) -> Suite:
     """Return the suite of a YAML file.
 
     ``{data_root}`` in a root stands for ``data_root``. ``experiments`` names the file of the tables
-    and figures, or several, the paper's where it says nothing.
-
-    Args:
-        path: the suite's file.
-        data_root: where the data sets lie.
-        config: the folder that holds the files of tables and figures.
+    and figures in ``config``, or several, the paper's where it says nothing.
 
     Raises:
         InputError: no such file, or it holds unknown names or impossible values.
@@ -343,12 +330,8 @@ def load_suite(path: Path, data_root: Path, config: Path) -> Suite:
             source = dataset["source"]
             if "root" in source:
                 source["root"] = source["root"].format(data_root=data_root)
-                fetchable = source["dataset"] in catalogue and not dataset.get("optional")
-                if (
-                    fetchable
-                    and dataset["categories"] == "found"
-                    and is_absent(Path(source["root"]))
-                ):
+                found = dataset["categories"] == "found" and not dataset.get("optional")
+                if found and source["dataset"] in catalogue and is_absent(Path(source["root"])):
                     dataset["categories"] = catalogue[source["dataset"]].categories
         content["extra_datasets"] = {
             name: root.format(data_root=data_root)

@@ -1,11 +1,16 @@
 import pytest
 
-from reconpatch.datasets.category import Sample
-from reconpatch.datasets.elpv import CellType, read_elpv
+from reconpatch.datasets.category import Category, Sample
+from reconpatch.datasets.elpv import read
 from reconpatch.datasets.images import open_image
+from reconpatch.datasets.source import Source
 from reconpatch.utils.errors import InputError
 
 pytest.importorskip("elpv_dataset", reason="elpv-dataset is not installed")
+
+
+def read_elpv(category: str, **settings: int) -> Category:
+    return read(Source(layout="elpv", dataset="elpv", **settings), category)
 
 
 def images(samples: tuple[Sample, ...], anomalous: bool = False) -> set[str]:
@@ -15,7 +20,7 @@ def images(samples: tuple[Sample, ...], anomalous: bool = False) -> set[str]:
 @pytest.mark.parametrize(
     ("category", "normal", "anomalous"), [("mono", 588, 313), ("poly", 920, 402)]
 )
-def test_published_counts(category: CellType, normal: int, anomalous: int) -> None:
+def test_published_counts(category: str, normal: int, anomalous: int) -> None:
     cells = read_elpv(category, split_seed=0)
     held_out = images(cells.test)
     assert len(held_out) == normal // 3

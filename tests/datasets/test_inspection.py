@@ -9,13 +9,13 @@ import pytest
 from PIL import Image
 
 from reconpatch.datasets.category import Category
-from reconpatch.datasets.images import open_image, open_mask
+from reconpatch.datasets.images import open_image
 from reconpatch.datasets.mvtec_layout import read_mvtec_layout
 from reconpatch.utils.errors import InputError
 
 
 def read(folder: Path) -> Category:
-    return read_mvtec_layout(folder, "parts", kind=None)
+    return read_mvtec_layout(folder, "parts")
 
 
 def test_file_that_is_no_image_is_named(category_folder: Path) -> None:
@@ -60,7 +60,7 @@ def test_missing_file_is_named_when_opened(tmp_path: Path) -> None:
 def test_images_open_in_their_modes(tmp_path: Path) -> None:
     Image.new("1", (3, 2), 1).save(tmp_path / "bilevel.png")
     assert open_image(tmp_path / "bilevel.png").mode == "RGB"
-    assert np.asarray(open_mask(tmp_path / "bilevel.png")).tolist() == [[255] * 3] * 2
+    assert np.asarray(open_image(tmp_path / "bilevel.png", "L")).tolist() == [[255] * 3] * 2
 
 
 def test_mask_of_another_size(category_folder: Path) -> None:

@@ -12,12 +12,12 @@ from reconpatch.utils.errors import InputError
 
 
 def read(folder: Path) -> Category:
-    return read_mvtec_layout(folder, "parts", kind="object")
+    return read_mvtec_layout(folder, "parts")
 
 
 def test_category_is_read_in_order(category_folder: Path) -> None:
     category = read(category_folder)
-    assert (category.dataset, category.name, category.kind) == ("parts", "part", "object")
+    assert (category.dataset, category.name, category.kind) == ("parts", "part", None)
     assert [sample.image.name for sample in category.train] == ["000.png", "001.PNG", "002.jpg"]
     assert [(sample.defect, sample.anomalous) for sample in category.test] == (
         [("broken", True)] * 2 + [("good", False)] * 2
@@ -113,7 +113,7 @@ def test_bottle_is_complete() -> None:
     data = os.environ.get("RECONPATCH_TEST_DATA")
     if data is None:
         pytest.skip("RECONPATCH_TEST_DATA does not name a folder that holds mvtec/bottle")
-    bottle = read_mvtec_layout(Path(data) / "mvtec" / "bottle", "mvtec", "object")
+    bottle = read_mvtec_layout(Path(data) / "mvtec" / "bottle", "mvtec")
     official = published_category("mvtec", "bottle")
     assert official
     assert len(bottle.train) == official.train

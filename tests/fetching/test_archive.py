@@ -13,10 +13,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reconpatch.fetching.archive import Limits, unpack
+from reconpatch.fetching.archive import unpack
 from reconpatch.utils.errors import InputError
 
-LIMITS = Limits(size=1_000_000, entries=20)
+SIZE = 1_000_000
+LIMITS = {"size": SIZE, "entries": 20}
 FILES = {
     "set/a/000.png": np.random.default_rng(0).bytes(5000),
     "set/a/001.png": b"",
@@ -60,12 +61,12 @@ def refused(tmp_path: Path) -> Callable[[Path, str], None]:
         folder = tmp_path / "deep" / "below" / archive.stem
         before = below(tmp_path)
         with pytest.raises(InputError, match=complaint) as error:
-            unpack(archive, folder, LIMITS)
+            unpack(archive, folder, **LIMITS)
         assert str(archive) in str(error.value)
         inside = {str((folder / name).relative_to(tmp_path)) for name in below(folder)}
         assert {k: v for k, v in below(tmp_path).items() if k not in inside} == before
         assert not any(path.is_symlink() for path in tmp_path.rglob("*"))
-        assert sum(len(content) for content in below(folder).values()) <= LIMITS.size
+        assert sum(len(content) for content in below(folder).values()) <= SIZE
 
     return check
 
@@ -73,7 +74,7 @@ def refused(tmp_path: Path) -> Callable[[Path, str], None]:
 @pytest.mark.parametrize("kind", KINDS)
 def test_files_come_out_as_they_went_in(tmp_path: Path, kind: str) -> None:
     archive = pack(tmp_path / f"a.{kind}", list(FILES.items()))
-    unpack(archive, tmp_path / "folder", LIMITS)
+    unpack(archive, tmp_path / "folder", **LIMITS)
     assert below(tmp_path / "folder") == FILES
 
 
@@ -83,7 +84,7 @@ def test_archives_of_whole_folders_come_out(tmp_path: Path) -> None:
         (tmp_path / name).write_bytes(content)
     with tarfile.open(tmp_path / "a.tar.xz", "w:xz") as opened:
         opened.add(tmp_path / "set", "./set")
-    unpack(tmp_path / "a.tar.xz", tmp_path / "folder", LIMITS)
+    unpack(tmp_path / "a.tar.xz", tmp_path / "folder", **LIMITS)
     assert below(tmp_path / "folder") == FILES
 
 
@@ -185,7 +186,7 @@ def test_a_tail_cut_off_anywhere_is_noticed(
     if kind == "tar" and whole:
         return
     with pytest.raises(InputError, match="damaged or incomplete"):
-        unpack(archive, folder / "out", LIMITS)
+        unpack(archive, folder / "out", **LIMITS)
 
 
 @pytest.mark.parametrize("kind", ["tar.gz", "tar.xz", "tar.bz2", "zip"])
@@ -220,5 +221,5 @@ def test_two_compressed_streams_are_one(tmp_path: Path) -> None:
     plain = pack(tmp_path / "a.tar", list(FILES.items())).read_bytes()
     packed = b"".join(lzma.compress(part) for part in (plain[:3000], plain[3000:]))
     (tmp_path / "a.tar.xz").write_bytes(packed)
-    unpack(tmp_path / "a.tar.xz", tmp_path / "folder", LIMITS)
+    unpack(tmp_path / "a.tar.xz", tmp_path / "folder", **LIMITS)
     assert below(tmp_path / "folder") == FILES

@@ -298,7 +298,7 @@ def test_visa_comes_in_the_layout_of_mvtec(tmp_path: Path, mirror: Mirror) -> No
     files |= {"cap/Data/Masks/Anomaly/000.png": image, "split_csv/1cls.csv": listed.encode()}
     (tmp_path / "tiny.tar.xz").write_bytes(pack(files))
     bring(visa, tmp_path / "visa")
-    cap = read_mvtec_layout(tmp_path / "visa" / "cap", "visa", kind=None)
+    cap = read_mvtec_layout(tmp_path / "visa" / "cap", "visa")
     assert [sample.image.name for sample in cap.train] == ["0000.JPG", "0002.JPG"]
     assert [(s.image.name, s.defect) for s in cap.test] == [
         ("000.JPG", "bad"),

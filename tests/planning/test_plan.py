@@ -15,12 +15,13 @@ from reconpatch.datasets.source import Source, load_category
 from reconpatch.detection.coreset import coreset_memory
 from reconpatch.features.extract import extract
 from reconpatch.methods.method import Sizes
-from reconpatch.planning.space import feature_bytes, kept_bytes, peak_memory
+from reconpatch.planning.space import feature_bytes, kept_bytes, peak_memory, pool_bytes
 from reconpatch.planning.workload import RunWork, Workload, count_images, count_work
 from reconpatch.runs.batch import measure as measure_batch
 from reconpatch.settings.base import Settings
 from reconpatch.settings.detection import DetectionSettings
 from reconpatch.settings.representation import PoolingSettings
+from reconpatch.suites.runs import timed_runs
 from reconpatch.suites.suite import load_suite
 from reconpatch.utils.errors import InputError
 from tests.planning.conftest import MADE_UP, counted
@@ -78,10 +79,11 @@ def test_work_is_what_a_hand_counts(made_up: Workload) -> None:
     assert len(made_up.works) == 4 * 6
     assert len(made_up.ensembles) == 4
     assert len(made_up.members) == 4 * 2  # of which one is also refined
-    assert [work.steps for work in made_up.refinements] == [5 * 52] * 2 + [5 * 56] * 2
-    assert [work.simulated for work in made_up.refinements] == [3 * 209] * 2 + [3 * 224] * 2
+    # Each image as it is and three times changed.
+    pools = [pool_bytes(made_up, run) for run in made_up.refinements]
+    assert pools == [4 * 4 * 209 * 224**2] * 2 + [4 * 4 * 224 * 224**2] * 2
     assert len(made_up.learned) == 4 * 3  # 1 %, 10 % and changed share one
-    assert len(made_up.timed) == 2
+    assert len(timed_runs(made_up.suite)) == 2
     work = made_up.works[0]
     assert work.run.category == "bottle"
     assert work.sizes == Sizes(209, 83, 28 * 28, 40 + 112)

@@ -7,9 +7,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from reconpatch.reporting.claims import Claim, Judged, judge_claims, load_claims
+from reconpatch.reporting.claims import Claim, Judged, judge_claims
 from reconpatch.reporting.page.claim_view import claim_views
 from reconpatch.reporting.table import Results, runs_behind
+from reconpatch.settings.base import read_settings
 from reconpatch.suites.cells import cells
 from reconpatch.suites.runs import Run
 from reconpatch.suites.suite import Suite, load_suite
@@ -17,7 +18,7 @@ from reconpatch.utils.errors import InputError
 from reconpatch.utils.files import write_json
 
 CONFIG = Path(__file__).parents[2] / "config"
-CLAIMS = load_claims(CONFIG / "claims.yaml")
+CLAIMS = read_settings(CONFIG / "claims.yaml", tuple[Claim, ...], "claims")
 PUBLISHED = {
     path.stem: pd.read_csv(path, dtype=str) for path in (CONFIG / "published").glob("*.csv")
 }
@@ -189,6 +190,6 @@ def test_mistakes_are_named_with_their_place(
     path = tmp_path / "claims.yaml"
     path.write_text((CONFIG / "claims.yaml").read_text().replace(old, new, 1))
     with pytest.raises(InputError, match=complaint):
-        load_claims(path)
+        read_settings(path, tuple[Claim, ...], "claims")
     with pytest.raises(InputError, match="is missing"):
-        load_claims(tmp_path / "none.yaml")
+        read_settings(tmp_path / "none.yaml", tuple[Claim, ...], "claims")

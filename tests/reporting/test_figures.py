@@ -279,7 +279,7 @@ def test_refinement_shows_both_maps_and_what_each_is_worth() -> None:
     assert panels[0, 0].get_title() == "metal nut 0\ncrack"
     shown = [np.asarray(axes.images[0].get_array()) for axes in panels[:4, 0]]
     for array, expected in zip(
-        shown, (found.image, found.mask, found.plain, found.refined), strict=True
+        shown, (found.image, found.mask, found.anomaly_map, found.refined), strict=True
     ):
         np.testing.assert_array_equal(array, expected)
     # The plain map has no pixel out of place, the refined one a single one of a thousand.

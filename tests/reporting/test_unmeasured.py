@@ -3,8 +3,9 @@ from pathlib import Path
 
 import pytest
 
-from reconpatch.reporting.claims import load_claims
+from reconpatch.reporting.claims import Claim
 from reconpatch.reporting.report import write_report
+from reconpatch.settings.base import read_settings
 from reconpatch.suites.suite import load_suite
 
 ROOT = Path(__file__).parents[2]
@@ -21,6 +22,8 @@ def test_a_suite_of_which_nothing_is_measured_has_a_report_that_says_so(
     assert "0 measured, <strong>" in page
     tally = re.findall(r'<a href="#claims"><b>(\d+)</b>', page)
     assert tally[:3] == ["0", "0", "0"]
-    assert int(tally[3]) == len(load_claims(ROOT / "config" / "claims.yaml"))
+    assert int(tally[3]) == len(
+        read_settings(ROOT / "config" / "claims.yaml", tuple[Claim, ...], "claims")
+    )
     assert 'class="measured"' not in page
     assert "No figure, because: not measured: " in page

@@ -50,15 +50,13 @@ def smooth_noise(rng: Generator, size: int, across: float, down: float | None = 
 
 def coverage(distance: Plane, softness: float = 1.0) -> Plane:
     """Return how much of each pixel lies inside an edge: 1 at negative distance, 0 at positive."""
-    inside: Plane = np.clip(0.5 - distance / softness, 0, 1)
-    return inside
+    return (0.5 - distance / softness).clip(0, 1)
 
 
 def rounded(t: Plane) -> Plane:
     """Return a smooth step from 0 at t = 0 to 1 at t = 1."""
     t = np.clip(t, 0, 1)
-    step: Plane = t * t * (3 - 2 * t)
-    return step
+    return t * t * (3 - 2 * t)
 
 
 def mix(below: Picture, above: Picture, alpha: Plane) -> Picture:

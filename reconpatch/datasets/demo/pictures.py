@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from reconpatch.datasets.category import GOOD
 from reconpatch.datasets.demo import washer, weave
 from reconpatch.datasets.demo.light import Picture
+from reconpatch.datasets.images import changed_within
 
 SIZE = 256
 """Width and height of every picture, in pixels."""
@@ -71,9 +72,4 @@ def _confined(clean: NDArray[np.uint8], defective: NDArray[np.uint8]) -> Renderi
     labels, count = scipy.ndimage.label(region)
     sizes = scipy.ndimage.sum_labels(region, labels, index=np.arange(count + 1))
     region = (sizes >= SPECK)[labels]
-
-    defective = np.where(region[..., None], defective, clean)
-    equal = region & (defective == clean).all(axis=2)
-    # One level darker or brighter, which nobody sees.
-    defective[equal] = np.where(clean[equal] > 0, clean[equal] - 1, 1)
-    return Rendering(clean, defective, region)
+    return Rendering(clean, changed_within(region, clean, defective), region)

@@ -81,8 +81,7 @@ def draw(size: int, scene: Generator, flaw: Generator, defect: str) -> Picture:
 def _smooth_min(a: Plane, b: Plane, radius: float) -> Plane:
     """Return the smaller of two distances, with a fillet of the given radius where they meet."""
     near = np.clip(0.5 + 0.5 * (b - a) / radius, 0, 1)
-    smaller: Plane = b + (a - b) * near - radius * near * (1 - near)
-    return smaller
+    return b + (a - b) * near - radius * near * (1 - near)
 
 
 def _on_face(flaw: Generator, inner: float, outer: float) -> tuple[float, float]:

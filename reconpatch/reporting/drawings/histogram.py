@@ -26,15 +26,9 @@ def draw(scores: Mapping[str, pd.DataFrame]) -> Figure:
         score, anomalous = images["score"].to_numpy(), images["anomalous"].to_numpy(dtype=bool)
         edges = np.histogram_bin_edges(score, BINS)
         look = {"bins": edges, "histtype": "stepfilled", "alpha": 0.6, "linewidth": 0.8}
-        axes.hist(score[~anomalous], label="normal", color=BLUE, edgecolor="black", **look)
-        axes.hist(
-            score[anomalous],
-            label="anomalous",
-            color=ORANGE,
-            edgecolor="black",
-            hatch="/////",
-            **look,
-        )
+        look["edgecolor"] = "black"
+        axes.hist(score[~anomalous], label="normal", color=BLUE, **look)
+        axes.hist(score[anomalous], label="anomalous", color=ORANGE, hatch="/////", **look)
         index = discriminability_index(score[~anomalous], score[anomalous])
         shown = "undefined" if index is None else f"{index:.2f}"
         axes.set_title(f"{method}\nd′ = {shown}")

@@ -31,23 +31,26 @@ STAR = {
 
 
 @dataclass(frozen=True)
-class Example:
-    """A test image and what was found in it.
-
-    Attributes:
-        category: its product.
-        defect: what is wrong with it, or "good".
-        image: as the backbone sees it, RGB ``(S, S, 3)`` of 0 to 255.
-        mask: where it is defective, ``(S, S)``.
-        anomaly_map: ``(S, S)``.
-        threshold: the score from which on a pixel is called anomalous, above zero as distances are.
-    """
+class Shown:
+    """A test image as the backbone sees it, RGB ``(S, S, 3)``; its mask and map, ``(S, S)``."""
 
     category: str
     defect: str
     image: npt.NDArray[np.uint8]
     mask: npt.NDArray[np.bool_]
     anomaly_map: npt.NDArray[np.float32]
+
+    @property
+    def title(self) -> str:
+        """Category and defect, in lines that a column is wide enough for."""
+        names = (name.replace("_", " ") for name in (self.category, self.defect))
+        return "\n".join(fill(name, 14) for name in names)
+
+
+@dataclass(frozen=True)
+class Example(Shown):
+    """An image with the score, above zero, from which on a pixel is called anomalous."""
+
     threshold: float
 
 
@@ -69,8 +72,7 @@ def draw(examples: Sequence[Example]) -> Figure:
     for index, example in enumerate(examples):
         line, column = divmod(index, columns)
         above, below = panels[2 * line : 2 * line + 2, column]
-        names = (name.replace("_", " ") for name in (example.category, example.defect))
-        above.set_title("\n".join(fill(name, 14) for name in names))
+        above.set_title(example.title)
         above.imshow(example.image)
         _draw_map(below, example)
     for above, below in zip(panels[::2, 0], panels[1::2, 0], strict=True):
@@ -97,9 +99,7 @@ def draw(examples: Sequence[Example]) -> Figure:
 
 def _draw_map(axes: Axes, example: Example) -> None:
     scores, threshold = example.anomaly_map, example.threshold
-    # Pale enough for the map's colours to show on black too.
-    grey = 0.4 + 0.6 * example.image.mean(axis=2, keepdims=True) / 255
-    axes.imshow(grey * COLOURS(Normalize(0, 2 * threshold)(scores))[..., :3])
+    axes.imshow(over_grey(example.image, scores, threshold))
     # Where no pixel is on one of the sides, Matplotlib warns that there is no contour.
     if example.mask.any():
         axes.contour(example.mask, [0.5], colors=ORANGE, linewidths=1.2)
@@ -107,3 +107,13 @@ def _draw_map(axes: Axes, example: Example) -> None:
         axes.contour(scores, [threshold], colors=GREEN, linestyles="--", linewidths=1.2)
     row, column = np.unravel_index(scores.argmax(), scores.shape)
     axes.plot(column, row, **STAR, clip_on=False)
+
+
+def over_grey(
+    image: npt.NDArray[np.uint8], scores: npt.NDArray[np.float32], threshold: float
+) -> npt.NDArray[np.float64]:
+    """Return a map's colours over its image in grey, ``(S, S, 3)`` from 0 to 1."""
+    # Pale enough for the map's colours to show on black too.
+    grey = 0.4 + 0.6 * image.mean(axis=2, keepdims=True) / 255
+    coloured: npt.NDArray[np.float64] = grey * COLOURS(scores / (2 * threshold))[..., :3]
+    return coloured

@@ -4,9 +4,8 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
-from reconpatch.reporting.drawings.style import BLUE, COLUMN, GREEN, ORANGE, theme
+from reconpatch.reporting.drawings.style import BLUE, COLUMN, GREEN, ORANGE, PANELS, theme
 
-PANELS = {"image_auroc": "Image AUROC (%)", "pixel_auroc": "Pixel AUROC (%)"}
 LOOKS = [(ORANGE, "s", "--"), (BLUE, "o", "-"), (GREEN, "^", ":")]
 
 

@@ -2,14 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from textwrap import fill
 
 import numpy as np
 import numpy.typing as npt
 from matplotlib.figure import Figure
 
 from reconpatch.evaluation.auroc import roc_curve
-from reconpatch.reporting.drawings.maps import COLOURS
+from reconpatch.reporting.drawings.maps import COLOURS, Shown
 from reconpatch.reporting.drawings.style import BLUE, ORANGE, PAGE, theme
 
 COLUMNS = 7
@@ -24,23 +23,9 @@ RANGE = (50, 99.9)
 
 
 @dataclass(frozen=True)
-class Refinement:
-    """A test image with its map before and after.
+class Refinement(Shown):
+    """An image, defective somewhere, with its refined map ``(S, S)``."""
 
-    Attributes:
-        category: its product.
-        defect: what is wrong with it.
-        image: as the backbone sees it, RGB ``(S, S, 3)`` of 0 to 255.
-        mask: where it is defective, ``(S, S)``, somewhere at least.
-        plain: the anomaly map ``(S, S)``.
-        refined: the refined one.
-    """
-
-    category: str
-    defect: str
-    image: npt.NDArray[np.uint8]
-    mask: npt.NDArray[np.bool_]
-    plain: npt.NDArray[np.float32]
     refined: npt.NDArray[np.float32]
 
 
@@ -63,18 +48,17 @@ def draw(examples: Sequence[Refinement]) -> Figure:
     for axes, name in zip(panels[:, 0], ROWS, strict=True):
         axes.set_ylabel(name)
     for column, example in zip(panels.T, shown, strict=True):
-        names = (name.replace("_", " ") for name in (example.category, example.defect))
-        column[0].set_title("\n".join(fill(name, 14) for name in names))
+        column[0].set_title(example.title)
         column[0].imshow(example.image)
         column[1].imshow(example.mask, cmap="gray", vmin=0, vmax=1)
-        for axes, scores in zip(column[2:4], (example.plain, example.refined), strict=True):
+        for axes, scores in zip(column[2:4], (example.anomaly_map, example.refined), strict=True):
             low, high = np.percentile(scores, RANGE)
             axes.imshow(scores, cmap=COLOURS, vmin=low, vmax=high)
         for axes in column[:4]:
             axes.set(xticks=[], yticks=[])
             axes.spines[:].set_visible(False)
         for scores, colour, line, name in (
-            (example.plain, ORANGE, "--", "anomaly map"),
+            (example.anomaly_map, ORANGE, "--", "anomaly map"),
             (example.refined, BLUE, "-", "refined map"),
         ):
             rates = roc_curve(scores, example.mask)

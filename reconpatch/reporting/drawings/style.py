@@ -14,6 +14,7 @@ DPI = 300
 COLUMN, PAGE = 3.25, 6.875
 """Widths of one and of both columns of the paper, in inches."""
 
+PANELS = {"image_auroc": "Image AUROC (%)", "pixel_auroc": "Pixel AUROC (%)"}
 BLUE, ORANGE, GREEN = sns.color_palette("colorblind").as_hex()[:3]
 
 

@@ -3,9 +3,7 @@
 import pandas as pd
 from matplotlib.figure import Figure
 
-from reconpatch.reporting.drawings.style import BLUE, COLUMN, theme
-
-PANELS = {"image_auroc": "Image AUROC (%)", "pixel_auroc": "Pixel AUROC (%)"}
+from reconpatch.reporting.drawings.style import BLUE, COLUMN, PANELS, theme
 
 
 @theme()

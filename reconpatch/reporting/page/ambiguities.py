@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 
 import pandas as pd
@@ -22,16 +23,9 @@ class Document:
 
 @dataclass(frozen=True)
 class Swing:
-    """What a sweep over a setting does to a metric.
+    """What a sweep does to a metric: its lowest and highest figure of ``count`` values.
 
-    Attributes:
-        setting: the setting, as the document calls it.
-        table: the sweep's table.
-        metric: what was measured.
-        count: how many values of the setting were.
-        lowest: the lowest figure.
-        highest: the highest.
-        apart: whether the intervals of these two leave a gap; None where there are none.
+    ``apart`` says whether the intervals of these two leave a gap; None where there are none.
     """
 
     setting: str
@@ -58,9 +52,8 @@ def _html(text: str, about: str) -> str:
     text = re.sub(r"\[([^\]]+)\]\((?!#)[^)]+\)", r"\1", text)
     found: str = MarkdownIt().enable("table").render(re.sub(r"^##", "###", text, flags=re.M))
     scrolled = '<div class="wide" tabindex="0" role="region" aria-label="{}"><table>'
-    parts = found.split("<table>")
-    labelled = [scrolled.format(f"Table {n} of {about}") for n in range(1, len(parts))]
-    found = parts[0] + "".join(a + b for a, b in zip(labelled, parts[1:], strict=True))
+    numbers = count(1)
+    found = re.sub("<table>", lambda _: scrolled.format(f"Table {next(numbers)} of {about}"), found)
     return found.replace("</table>", "</table></div>").replace("<th>", '<th scope="col">')
 
 
@@ -78,15 +71,6 @@ def swings(suite: Suite, tables: dict[str, pd.DataFrame]) -> list[Swing]:
             low, high = ranked[0], ranked[-1]
             below, above = low["high"], high["low"]
             apart = None if pd.isna(below) or pd.isna(above) else bool(below < above)
-            found.append(
-                Swing(
-                    experiment.varies,
-                    name,
-                    str(metric),
-                    len(figures),
-                    float(low["measured"]),
-                    float(high["measured"]),
-                    apart,
-                )
-            )
+            ends = float(low["measured"]), float(high["measured"])
+            found.append(Swing(experiment.varies, name, str(metric), len(figures), *ends, apart))
     return found

@@ -14,15 +14,7 @@ HALF = 92
 
 @dataclass(frozen=True)
 class EvidenceView:
-    """A comparison as text, and as a line from ``-reach`` to ``reach``.
-
-    Attributes:
-        found: the comparison.
-        reach: where the line ends.
-        measured: the measured difference with its unit.
-        interval: the ends of its interval.
-        paper: the paper's difference with its unit.
-    """
+    """A comparison as text, units included, and as a line from ``-reach`` to ``reach``."""
 
     found: Evidence
     reach: float
@@ -66,13 +58,13 @@ class ClaimView:
 
     anchor: str
     judged: Judged
-    rows: tuple[EvidenceView, ...]
+    rows: list[EvidenceView]
 
 
 def claim_views(judged: Sequence[Judged]) -> list[ClaimView]:
     """Return claims as the page shows them, in their order."""
     return [
-        ClaimView(f"claim-{number}", each, tuple(_rows(each.evidence)))
+        ClaimView(f"claim-{number}", each, _rows(each.evidence))
         for number, each in enumerate(judged, 1)
     ]
 

@@ -1,9 +1,8 @@
-"""The report page: one self-contained file."""
+"""All that the report page shows, put into its template."""
 
 from base64 import b64encode
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +12,13 @@ from PIL import Image
 
 from reconpatch.reporting.claims import Judged
 from reconpatch.reporting.drawings.style import DPI
-from reconpatch.reporting.formats import METRICS, NOT_RUN
+from reconpatch.reporting.formats import METRICS, NOT_RUN, reasons
 from reconpatch.reporting.page.ambiguities import document, swings
-from reconpatch.reporting.page.categories import MethodView, category_views, data_uri
+from reconpatch.reporting.page.categories import category_views, data_uri
 from reconpatch.reporting.page.claim_view import ClaimView, claim_views
-from reconpatch.reporting.page.provenance_summary import by_recipe, provenance_summary, steps
-from reconpatch.reporting.page.recipe_view import recipe_view
-from reconpatch.reporting.page.table_view import CellView, anchor, table_view
+from reconpatch.reporting.page.provenance_summary import Record, provenance_summary, steps
+from reconpatch.reporting.page.recipe_view import recipe_views
+from reconpatch.reporting.page.table_view import table_view
 from reconpatch.suites.cells import AVERAGE
 from reconpatch.suites.experiments import title
 from reconpatch.suites.runs import Run
@@ -33,21 +32,11 @@ ELPV = (
     "Photographs of solar cells: ELPV (Buerhop-Lutz et al. 2018; Deitsch et al. 2019, 2021), "
     "CC BY-NC-SA 4.0."
 )
-Record = dict[str, Any]
-
-
-@dataclass(frozen=True)
-class Part:
-    """A section of the page."""
-
-    anchor: str
-    heading: str
-    template: str
 
 
 def page(
     suite: Suite,
-    tables: Mapping[str, tuple[pd.DataFrame, list[str]]],
+    tables: dict[str, pd.DataFrame],
     files: Mapping[str, str],
     judged: Sequence[Judged],
     records: Sequence[tuple[Run, Record]],
@@ -60,7 +49,7 @@ def page(
 
     Args:
         suite: what was measured.
-        tables: for each table its tidy figures, and why some are missing.
+        tables: the tidy tables by name.
         files: the tables' files to paste, by their paths.
         judged: the claims.
         records: the measured runs, each with what its ``metrics.json`` tells.
@@ -77,27 +66,21 @@ def page(
         undefined=StrictUndefined,
     )
     claims = claim_views(judged)
-    sheets = [_sheet(suite, name, claims, files, *of) for name, of in tables.items()]
     drawn = _drawings(suite, figures)
-    tidy = {name: of[0] for name, of in tables.items()}
     found = steps(records)
-    swung = swings(suite, tidy)
+    swung = swings(suite, tables)
     tally = Counter(each.verdict for each in judged)
     context = {
         "suite": suite,
-        "tables": sheets,
-        "figures": drawn,
-        "not_drawn": [
-            title(name)
-            for name in suite.experiments.figures
-            if name not in {d["name"] for d in drawn}
-        ],
+        "tables": [_sheet(suite, name, claims, files, tidy) for name, tidy in tables.items()],
+        "figures": list(drawn.values()),
+        "not_drawn": [title(n) for n in suite.experiments.figures if n not in drawn],
         "claims": claims,
         "tally": [
             (said, tally[said]) for said in ("holds", "does not hold", "cannot tell", "not tested")
         ],
         "unsupported": [claim for claim in claims if claim.judged.supported is False],
-        "headlines": _headlines(tidy),
+        "headlines": _headlines(tables),
         "data": _data(suite),
         "models": list(dict.fromkeys(model.label for model in suite.models.values())),
         "attributions": [ELPV] * any(d.source.layout == "elpv" for d in suite.datasets),
@@ -106,8 +89,8 @@ def page(
         "total_seconds": sum(step.total for step in found),
         "steps": found,
         "provenance": provenance_summary(records),
-        "recipes": [recipe_view(suite, recipe) for recipe in by_recipe(records)],
-        "categories": list(_categories(suite, results)),
+        "recipes": recipe_views(suite, records),
+        "categories": list(category_views(suite, results)),
         "document": document(ambiguities),
         "swings": swung,
         "metrics": METRICS,
@@ -116,8 +99,8 @@ def page(
     return environment.get_template("page.html").render(**context, parts=_parts(context))
 
 
-def _parts(context: Mapping[str, Any]) -> list[Part]:
-    """The sections that have something to show, in order."""
+def _parts(context: Mapping[str, Any]) -> dict[str, str]:
+    """The headings of the sections that have something to show, in order."""
     topics = {entry["topic"] for entry in (*context["tables"], *context["figures"])}
     parts = [
         (True, "summary", "Summary"),
@@ -134,7 +117,7 @@ def _parts(context: Mapping[str, Any]) -> list[Part]:
         (True, "contradictions", "Where the paper contradicts itself"),
         (context["records"], "provenance", "Provenance"),
     ]
-    return [Part(name, heading, f"{name}.html") for there, name, heading in parts if there]
+    return {name: heading for there, name, heading in parts if there}
 
 
 def _sheet(
@@ -143,7 +126,6 @@ def _sheet(
     claims: Sequence[ClaimView],
     files: Mapping[str, str],
     tidy: pd.DataFrame,
-    reasons: list[str],
 ) -> dict[str, Any]:
     experiment = suite.experiments.tables[name]
     about = [c for c in claims if any(row.found.check.table == name for row in c.rows)]
@@ -154,21 +136,21 @@ def _sheet(
         "topic": experiment.topic,
         "of_categories": experiment.rows == "categories",
         "view": table_view(tidy),
-        "reasons": reasons,
+        "reasons": reasons(tidy),
         "files": [
-            (form, f"{name}.{ending}", _text_uri(files[f"tables/{name}.{ending}"]))
+            (
+                form,
+                f"{name}.{ending}",
+                b64encode(files[f"tables/{name}.{ending}"].encode()).decode(),
+            )
             for form, ending in (("CSV", "csv"), ("Markdown", "md"), ("LaTeX", "tex"))
         ],
         "verdicts": [(c.judged.claim.name, c.judged.verdict, c.anchor) for c in about],
     }
 
 
-def _text_uri(text: str) -> str:
-    return f"data:text/plain;charset=utf-8;base64,{b64encode(text.encode()).decode()}"
-
-
-def _drawings(suite: Suite, folder: Path) -> list[dict[str, Any]]:
-    found = []
+def _drawings(suite: Suite, folder: Path) -> dict[str, dict[str, Any]]:
+    found = {}
     for name, figure in suite.experiments.figures.items():
         path = folder / f"{name}.png"
         if not path.is_file():
@@ -177,72 +159,41 @@ def _drawings(suite: Suite, folder: Path) -> list[dict[str, Any]]:
             small = picture.convert("RGB")
         inches = small.width / DPI
         small.thumbnail((WIDTH, 10 * WIDTH))
-        found.append(
-            {
-                "name": name,
-                "title": title(name),
-                "caption": figure.caption,
-                "topic": figure.topic,
-                "table": figure.table,
-                "source": data_uri(small),
-                "width": round(inches * INCH),
-                "height": round(inches * INCH * small.height / small.width),
-            }
-        )
+        found[name] = {
+            "name": name,
+            "title": title(name),
+            "caption": figure.caption,
+            "topic": figure.topic,
+            "table": figure.table,
+            "source": data_uri(small),
+            "width": round(inches * INCH),
+            "height": round(inches * INCH * small.height / small.width),
+        }
     return found
 
 
-def _headlines(tidy: Mapping[str, pd.DataFrame]) -> list[dict[str, Any]]:
+def _headlines(tables: Mapping[str, pd.DataFrame]) -> list[dict[str, Any]]:
     """The averages of the tables that compare the methods category by category."""
     tiles = []
-    for name, heading in HEADLINES.items():
-        if name not in tidy:
-            continue
-        table = tidy[name][tidy[name]["reason"] != NOT_RUN]
-        for metric in dict.fromkeys(table["metric"]):
-            of_metric = table[table["metric"] == metric]
-            for row in table_view(of_metric).rows:
-                if row.name != AVERAGE or not any(figure.measured for figure in row.cells):
-                    continue
-                columns = of_metric["column"].unique()
-                figures: list[tuple[str, CellView]] = [
-                    (str(column), figure) for column, figure in zip(columns, row.cells, strict=True)
-                ]
-                tiles.append(
-                    {"heading": f"Average {METRICS[metric].name}, {heading}", "figures": figures}
-                )
+    for name in [name for name in HEADLINES if name in tables]:
+        ours = tables[name][tables[name]["reason"] != NOT_RUN]
+        for metric in ours["metric"].unique():
+            view = table_view(ours[ours["metric"] == metric])
+            for row in view.rows:
+                if row.name == AVERAGE and any(figure.measured for figure in row.cells):
+                    names = (column.name for column in view.columns)
+                    tiles.append(
+                        {
+                            "heading": f"Average {METRICS[metric].name}, {HEADLINES[name]}",
+                            "figures": list(zip(names, row.cells, strict=True)),
+                        }
+                    )
     return tiles
 
 
 def _data(suite: Suite) -> dict[str, list[str]]:
-    found: dict[str, list[str]] = {}
-    for stands_for in dict.fromkeys(dataset.stands_for for dataset in suite.datasets):
-        for place in suite.places(stands_for):
-            found.setdefault(stands_for, []).append(place.name.replace("_", " "))
-    return found
-
-
-def _categories(suite: Suite, results: Path) -> list[dict[str, Any]]:
-    found = []
-    for category in category_views(suite, results):
-        methods = category.methods
-        found.append(
-            {
-                **category.__dict__,
-                "methods": [
-                    {**method.__dict__, "anchor": anchor("run", method.run.id)}
-                    for method in methods
-                ],
-                "image_curves": [(m.name, m.image_curve, m.image_auroc) for m in methods],
-                "pixel_curves": _pixel_curves(methods),
-            }
-        )
-    return found
-
-
-def _pixel_curves(methods: Sequence[MethodView]) -> list[tuple[str, Any, float]]:
-    return [
-        (method.name, method.pixel_curve, method.pixel_auroc)
-        for method in methods
-        if method.pixel_auroc is not None
-    ]
+    """The categories' names, by what they stand for."""
+    return {
+        stands_for: [place.name.replace("_", " ") for place in suite.places(stands_for)]
+        for stands_for in dict.fromkeys(dataset.stands_for for dataset in suite.datasets)
+    }

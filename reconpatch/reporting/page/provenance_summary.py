@@ -1,5 +1,6 @@
 """What a report rests on: its runs by recipe, machines, versions, hashes, and what it all took."""
 
+from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 from statistics import median
@@ -8,16 +9,6 @@ from typing import Any
 from reconpatch.suites.runs import Run
 
 Record = dict[str, Any]
-
-
-@dataclass(frozen=True)
-class MeasuredRecipe:
-    """A recipe and its runs, each with its record."""
-
-    key: str
-    title: str
-    settings: dict[str, Any]
-    runs: tuple[tuple[Run, Record], ...]
 
 
 @dataclass(frozen=True)
@@ -30,22 +21,6 @@ class Step:
     middle: float
     longest: float
     peak: int
-
-
-def by_recipe(records: Iterable[tuple[Run, Record]]) -> list[MeasuredRecipe]:
-    """Return the recipes behind runs, in the order in which they come first."""
-    found: dict[str, list[tuple[Run, Record]]] = {}
-    for run, record in records:
-        found.setdefault(run.recipe.key, []).append((run, record))
-    return [
-        MeasuredRecipe(
-            key,
-            runs[0][1]["method"] + (" ensemble" if runs[0][1]["members"] else ""),
-            runs[0][1]["recipe"],
-            tuple(runs),
-        )
-        for key, runs in found.items()
-    ]
 
 
 def steps(records: Iterable[tuple[Run, Record]]) -> list[Step]:
@@ -65,19 +40,16 @@ def steps(records: Iterable[tuple[Run, Record]]) -> list[Step]:
 
 def provenance_summary(records: Iterable[tuple[Run, Record]]) -> dict[str, list[str]]:
     """Return what runs rest on, each said once."""
-    said: dict[str, dict[str, None]] = {}
-
-    def say(about: str, what: str) -> None:
-        said.setdefault(about, {})[what] = None
-
+    said: defaultdict[str, dict[str, None]] = defaultdict(dict)
     for _, record in records:
         for step in record["steps"].values():
             if "device" in step:
-                say("Device", step["device"])
-                say("Commit", step["commit"] or "not in a git checkout")
-                say("Versions", ", ".join(f"{k} {v}" for k, v in step["versions"].items()))
+                versions = ", ".join(f"{name} {of}" for name, of in step["versions"].items())
+                said["Device"][step["device"]] = None
+                said["Commit"][step["commit"] or "not in a git checkout"] = None
+                said["Versions"][versions] = None
         if features := record["steps"].get("features"):
             weights = features["weights"]
-            say("Weights", f"{weights['source']}, SHA-256 {weights['sha256']}")
-            say("Data", f"{record['category']}: SHA-256 {features['data_sha256']}")
+            said["Weights"][f"{weights['source']}, SHA-256 {weights['sha256']}"] = None
+            said["Data"][f"{record['category']}: SHA-256 {features['data_sha256']}"] = None
     return {about: list(what) for about, what in said.items()}

@@ -1,49 +1,57 @@
 """Recipes as the report page shows them: where every measured figure leads."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from reconpatch.reporting.formats import MISSING
-from reconpatch.reporting.page.provenance_summary import MeasuredRecipe, Record
+from reconpatch.reporting.page.provenance_summary import Record
 from reconpatch.reporting.page.table_view import anchor
-from reconpatch.settings.composed import Ensemble, Refined
+from reconpatch.settings.composed import AnyRecipe, Ensemble, Refined
 from reconpatch.suites.runs import Run
 from reconpatch.suites.suite import Suite
 
 
-def recipe_view(suite: Suite, recipe: MeasuredRecipe) -> dict[str, Any]:
-    """Return a recipe's title, settings and runs, with what sets it apart in the suite."""
-    return {
-        "changes": ", ".join(_changes(suite, recipe)),
-        "anchor": anchor("recipe", recipe.key),
-        "of": recipe,
-        "settings": json.dumps(recipe.settings, indent=1),
-        "lines": [_line(run, record) for run, record in recipe.runs],
-    }
+def recipe_views(suite: Suite, records: Iterable[tuple[Run, Record]]) -> list[dict[str, Any]]:
+    """Return the recipes behind runs, in the order in which they come first.
+
+    Each has a title, settings and runs, and what sets it apart in the suite.
+    """
+    by_recipe: dict[AnyRecipe, list[tuple[Run, Record]]] = {}
+    for run, record in records:
+        by_recipe.setdefault(run.recipe, []).append((run, record))
+    return [
+        {
+            "key": recipe.key,
+            "title": runs[0][1]["method"] + (" ensemble" if runs[0][1]["members"] else ""),
+            "changes": ", ".join(_changes(suite, recipe, runs[0][1]["recipe"])),
+            "anchor": anchor("recipe", recipe.key),
+            "settings": json.dumps(runs[0][1]["recipe"], indent=1),
+            "lines": [_line(run, record) for run, record in runs],
+        }
+        for recipe, runs in by_recipe.items()
+    ]
 
 
-def _changes(suite: Suite, recipe: MeasuredRecipe) -> Iterator[str]:
+def _changes(suite: Suite, recipe: AnyRecipe, settings: dict[str, Any]) -> Iterator[str]:
     """Yield what sets a recipe apart from its method's with the suite's first model."""
-    chosen = recipe.runs[0][0].recipe
-    if isinstance(chosen, Refined):
-        yield f"{chosen.refinement.anomaly} defects, {chosen.refinement.epochs} epochs"
+    if isinstance(recipe, Refined):
+        yield f"{recipe.refinement.anomaly} defects, {recipe.refinement.epochs} epochs"
         return
-    if isinstance(chosen, Ensemble):
-        yield f"{len(chosen.members)} members, deviation {chosen.deviation}"
+    if isinstance(recipe, Ensemble):
+        yield f"{len(recipe.members)} members, deviation {recipe.deviation}"
         return
-    own = suite.recipe_of(next(iter(suite.models)), chosen.method).model_dump(mode="json")
-    for group, settings in recipe.settings.items():
+    own = suite.recipe_of(next(iter(suite.models)), recipe.method).model_dump(mode="json")
+    for group, values in settings.items():
         before = own.get(group) or {}
-        if not isinstance(settings, dict):
+        if not isinstance(values, dict):
             continue
-        for name, value in settings.items():
+        for name, value in values.items():
             if before.get(name) != value and (group != "augmentation" or name == "rotation"):
                 yield f"{name} {value}" if group != "augmentation" else "augmented"
 
 
 def _line(run: Run, record: Record) -> dict[str, Any]:
-    """A run's line in the provenance."""
     done = record["steps"]
     cells = []
     for metric in ("image_auroc", "pixel_auroc", "discriminability_index"):

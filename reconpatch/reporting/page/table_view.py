@@ -1,6 +1,7 @@
 """A tidy table as the report page shows it: cells with all that is known of a figure."""
 
 import json
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -20,26 +21,22 @@ class CellView:
 
     Attributes:
         value: what the column is sorted by; None sorts last.
-        measured: the figure; None where there is none.
-        paper: what the paper prints.
         difference: measured less printed, with its sign, after an arrow that says the same.
         spread: the standard deviation over seeds.
-        interval: the ends of the 95 % interval.
         links: the places on the page that tell of its runs, with their names.
-        reason: why it is missing.
         ours: whether we run what it is about.
         environment: where it was measured, if the table's values come from several environments.
     """
 
-    value: float | None
-    measured: str | None
-    paper: str | None
-    difference: str | None
-    spread: str | None
-    interval: str | None
-    links: tuple[tuple[str, str], ...]
-    reason: str | None
-    ours: bool
+    value: float | None = None
+    measured: str | None = None
+    paper: str | None = None
+    difference: str | None = None
+    spread: str | None = None
+    interval: str | None = None
+    links: tuple[tuple[str, str], ...] = ()
+    reason: str | None = None
+    ours: bool = True
     environment: str | None = None
 
 
@@ -74,71 +71,55 @@ class TableView:
         return any(column.parts for column in self.columns)
 
 
-NOTHING = CellView(None, None, None, None, None, None, (), None, ours=True)
-
-
 def table_view(tidy: pd.DataFrame) -> TableView:
     """Return a tidy table in the paper's shape, each figure with all that is known of it."""
     environments = tuple(sorted(tidy["environment"].dropna().unique()))
     if len(environments) < 2 and not any(";" in each for each in environments):
         environments = ()
+    records = tidy.astype(object).where(tidy.notna(), None).to_dict("records")
     by_place = {
         (record["row"], record["column"], record["metric"]): _cell(record, bool(environments))
-        for record in tidy.to_dict("records")
+        for record in records
     }
     pairs = tidy.groupby(["row", "column"], sort=False)["metric"].nunique().groupby("column").max()
     columns: list[ColumnView] = []
-    metrics: list[tuple[str, list[str]]] = []
+    shown: list[tuple[str, list[str]]] = []
     for name, column in tidy.groupby("column", sort=False):
-        of_column = list(dict.fromkeys(column["metric"]))
+        metrics = list(dict.fromkeys(column["metric"]))
         if pairs[name] > 1:
-            columns.append(ColumnView(str(name), tuple(PAIR_NAMES[m] for m in of_column)))
-            metrics += [(str(name), [metric]) for metric in of_column]
+            columns.append(ColumnView(str(name), tuple(PAIR_NAMES[m] for m in metrics)))
+            shown += [(str(name), [metric]) for metric in metrics]
         else:
             columns.append(ColumnView(str(name), ()))
-            metrics.append((str(name), of_column))
+            shown.append((str(name), metrics))
     categories = AVERAGE in set(tidy["row"])
-    rows = tuple(
-        RowView(
-            row_name(row) if categories else row,
-            row in MEANS,
-            tuple(_first(by_place, row, column, allowed) for column, allowed in metrics),
-        )
-        for row in dict.fromkeys(tidy["row"])
-    )
-    return TableView(tuple(columns), rows, environments)
-
-
-def _first(
-    by_place: dict[tuple[str, str, str], CellView], row: str, column: str, metrics: list[str]
-) -> CellView:
-    found = (by_place.get((row, column, metric)) for metric in metrics)
-    return next((figure for figure in found if figure), NOTHING)
+    rows = []
+    for row in dict.fromkeys(tidy["row"]):
+        figures = []
+        for column_name, metrics in shown:
+            found = (by_place.get((row, column_name, metric)) for metric in metrics)
+            figures.append(next((figure for figure in found if figure), CellView()))
+        rows.append(RowView(row_name(row) if categories else row, row in MEANS, tuple(figures)))
+    return TableView(tuple(columns), tuple(rows), environments)
 
 
 def _cell(record: dict[Any, Any], mixed: bool) -> CellView:
     form = METRICS[record["metric"]]
-    measured = None if pd.isna(record["measured"]) else record["measured"]
-    paper = None if pd.isna(record["paper"]) else record["paper"]
-    difference = interval = spread = None
-    if measured is not None and paper is not None:
-        difference = signed(measured - float(paper), form.decimals)
-    if measured is not None and pd.notna(record["low"]):
-        interval = f"{form.text(record['low'])} to {form.text(record['high'])}"
-    if measured is not None and pd.notna(record["std"]):
-        spread = form.text(record["std"])
+    measured, paper = record["measured"], record["paper"]
     ours = record["reason"] != NOT_RUN
+    if measured is None:
+        value = None if ours or paper is None else float(paper)
+        return CellView(value, paper=paper, reason=record["reason"] if ours else None, ours=ours)
+    low, high, spread = record["low"], record["high"], record["std"]
     return CellView(
-        value=measured if ours else paper and float(paper),
-        measured=None if measured is None else form.text(measured),
+        value=measured,
+        measured=form.text(measured),
         paper=paper,
-        difference=difference,
-        spread=spread,
-        interval=interval,
-        links=tuple(_links(record["runs"])) if measured is not None else (),
-        reason=None if pd.isna(record["reason"]) or not ours else record["reason"],
-        ours=ours,
-        environment=record["environment"] if mixed and measured is not None else None,
+        difference=None if paper is None else signed(measured - float(paper), form.decimals),
+        spread=None if spread is None else form.text(spread),
+        interval=None if low is None else f"{form.text(low)} to {form.text(high)}",
+        links=tuple(_links(record["runs"])),
+        environment=record["environment"] if mixed else None,
     )
 
 
@@ -155,15 +136,11 @@ def anchor(kind: str, name: str) -> str:
     return f"{kind}-{quote(name)}"
 
 
-def _links(runs: Any) -> Iterator[tuple[str, str]]:
+def _links(runs: str | None) -> Iterator[tuple[str, str]]:
     """Yield where the page tells of runs: a single one's line, or the recipes of several."""
-    if pd.isna(runs):
-        return
-    ids = json.loads(runs)
+    ids = json.loads(runs or "[]")
     if len(ids) == 1:
         yield anchor("run", ids[0]), ids[0]
         return
-    keys = dict.fromkeys(name.split("/")[-2] for name in ids)
-    for key in keys:
-        count = sum(name.split("/")[-2] == key for name in ids)
+    for key, count in Counter(name.split("/")[-2] for name in ids).items():
         yield anchor("recipe", key), f"recipe {key}, {count} runs"

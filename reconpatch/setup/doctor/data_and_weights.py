@@ -25,32 +25,27 @@ def check_data_and_weights(
 ) -> list[Check]:
     """Return the checks of data sets and weights; every image of a known data set is read.
 
-    Args:
-        suite: the suite that needs them; None for every data set of the catalogue that is here.
-        catalogue: the known data sets.
-        data_root: the folder that holds them.
-        weights_folder: the folder of local weight files.
+    Without a suite every data set of the catalogue that is here is checked, and no weights.
     """
     if suite is None:
-        return [
-            _extra(dataset, data_root / dataset.name, "fetch it again")
-            for dataset in catalogue.values()
-        ]
+        return [_extra(dataset, data_root / dataset.name) for dataset in catalogue.values()]
     command = f"make data SUITE={suite.name}"
     if data_root != Path("data"):
         command += f" DATA={data_root}"
-    checks = [
-        _needed(catalogue[taken.source.dataset], taken, command)
-        if taken.source.dataset in suite.roots(catalogue)
-        else _own(taken)
-        for taken in suite.datasets
-    ]
-    checks += [
-        _absent(catalogue[name], root, command)
-        if is_absent(root)
-        else _present(catalogue[name], root, command, catalogue[name].categories)
-        for name, root in suite.extra_datasets.items()
-    ]
+    checks = []
+    for taken in suite.datasets:
+        name, root = taken.source.dataset, taken.source.root
+        known = catalogue[name] if name in suite.roots(catalogue) else None
+        try:
+            if known and root:
+                checks.append(_needed(known, root, command, taken))
+            else:
+                checks.append(_own(taken))
+        except InputError as error:
+            title = known.title if known else name
+            checks.append(Check(title, f"not in {root}", "absent", (str(error),), PUT))
+    for name, root in suite.extra_datasets.items():
+        checks.append(_needed(catalogue[name], root, command))
     try:
         return [*checks, _weights(backbones(suite), weights_folder, command)]
     except InputError:
@@ -58,22 +53,14 @@ def check_data_and_weights(
         return checks
 
 
-def _needed(dataset: Dataset, taken: SuiteDataset, command: str) -> Check:
-    root = taken.source.root
-    assert root is not None  # Every data set of the catalogue has one.
-    if is_absent(root):
-        return _absent(dataset, root, command)
-    try:
-        return _present(dataset, root, command, _categories(taken))
-    except InputError as error:
-        return _not_there(dataset.title, root, error)
-
-
-def _absent(dataset: Dataset, root: Path, command: str) -> Check:
+def _needed(dataset: Dataset, root: Path, command: str, taken: SuiteDataset | None = None) -> Check:
+    """Check a data set of the catalogue: the categories that are taken of it, or all."""
+    if not is_absent(root):
+        categories = _categories(taken) if taken else dataset.categories
+        return _present(dataset, root, command, categories)
     archive = root.parent / dataset.archive
     if dataset.must_be_accepted and not archive.is_file():
-        command += f" ACCEPT={dataset.name} (this accepts its licence"
-        command += f": {dataset.licence})"
+        command += f" ACCEPT={dataset.name} (this accepts its licence: {dataset.licence})"
     return Check(
         dataset.title,
         f"nothing in {root}" + f", but {archive} to unpack" * archive.is_file(),
@@ -83,10 +70,10 @@ def _absent(dataset: Dataset, root: Path, command: str) -> Check:
     )
 
 
-def _extra(dataset: Dataset, root: Path, command: str) -> Check:
+def _extra(dataset: Dataset, root: Path) -> Check:
     if is_absent(root):
         return Check(dataset.title, f"nothing in {root}; not needed", "-")
-    return _present(dataset, root, command, dataset.categories)
+    return _present(dataset, root, "fetch it again", dataset.categories)
 
 
 def _present(dataset: Dataset, root: Path, command: str, categories: tuple[str, ...]) -> Check:
@@ -118,10 +105,7 @@ def _own(taken: SuiteDataset) -> Check:
         return Check(source.dataset, "drawn by the workflow")
     if source.layout == "elpv":
         return _elpv(source)
-    try:
-        names = _categories(taken)
-    except InputError as error:
-        return _not_there(source.dataset, source.root, error)
+    names = _categories(taken)
     assert source.root
     missing = [f"{source.root / n} is missing." for n in names if not (source.root / n).is_dir()]
     detail = f"{len(names) - len(missing)} of {len(names)} categories in {source.root}"
@@ -129,26 +113,12 @@ def _own(taken: SuiteDataset) -> Check:
     return Check(source.dataset, detail, state, tuple(missing), PUT)
 
 
-def _not_there(name: str, root: Path | None, error: InputError) -> Check:
-    return Check(
-        name,
-        f"not in {root}",
-        "absent",
-        (str(error),),
-        PUT,
-    )
-
-
 def _elpv(source: Source) -> Check:
     if find_spec("elpv_dataset"):
         return Check(source.dataset, "in the package elpv-dataset", "here")
-    return Check(
-        source.dataset,
-        "no package elpv-dataset",
-        "absent",
-        ("The package elpv-dataset, which holds the images, is not installed.",),
-        "pip install elpv-dataset",
-    )
+    problem = "The package elpv-dataset, which holds the images, is not installed."
+    remedy = "pip install elpv-dataset"
+    return Check(source.dataset, "no package elpv-dataset", "absent", (problem,), remedy)
 
 
 def _weights(names: list[str], folder: Path, command: str) -> Check:

@@ -20,12 +20,7 @@ GIB = 2**30
 
 
 def check_machine(data_root: Path, to_fetch: list[Dataset]) -> list[Check]:
-    """Return the checks of the machine.
-
-    Args:
-        data_root: where the data sets are, or will be.
-        to_fetch: the data sets that still need disk space.
-    """
+    """Return the checks of the machine; the data sets ``to_fetch`` still need disk space."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     return [
         Check("Python", f"{platform.python_version()} on {platform.system()} {platform.machine()}"),
@@ -38,20 +33,18 @@ def check_machine(data_root: Path, to_fetch: list[Dataset]) -> list[Check]:
 
 
 def _torch() -> Check:
-    version = f"{torch.__version__}"
+    version = str(torch.__version__)
     if torch.cuda.is_available():
         gpu = torch.cuda.get_device_properties(0)
         memory = f"{gpu.total_memory / GIB:.0f} GiB"
         return Check("torch", f"{version}, CUDA {torch.version.cuda}, {gpu.name} with {memory}")
     if has_gpu():
-        return Check(
-            "torch",
-            f"{version}, without CUDA",
-            "problem",
-            ("This machine has an NVIDIA GPU that torch cannot use.",),
+        problem = "This machine has an NVIDIA GPU that torch cannot use."
+        remedy = (
             "conda env create -f environment.yml installs a torch that can; or set device: cpu in "
-            "config/config.yaml.",
+            "config/config.yaml."
         )
+        return Check("torch", f"{version}, without CUDA", "problem", (problem,), remedy)
     return Check("torch", f"{version}, no GPU in this machine")
 
 
@@ -60,14 +53,9 @@ def _faiss() -> Check:
     kind = "GPU" if hasattr(faiss, "StandardGpuResources") else "CPU"
     detail = f"{faiss.__version__}, for {kind}"
     if len(installed) > 1:
-        names = " and ".join(installed)
-        return Check(
-            "FAISS",
-            detail,
-            "problem",
-            (f"{names} are both installed, and overwrite each other's files.",),
-            f"pip uninstall {' '.join(installed)}, then install the one you want.",
-        )
+        both = f"{' and '.join(installed)} are both installed, and overwrite each other's files."
+        remedy = f"pip uninstall {' '.join(installed)}, then install the one you want."
+        return Check("FAISS", detail, "problem", (both,), remedy)
     return Check("FAISS", detail)
 
 
@@ -81,13 +69,9 @@ def _disk(data_root: Path, to_fetch: list[Dataset]) -> Check:
     needed = sum(sizes) + max(sizes, default=0)
     if free < needed:
         names = " and ".join(dataset.title for dataset in to_fetch)
-        return Check(
-            "disk",
-            detail,
-            "problem",
-            (f"Fetching {names} may take {needed:.0f} GiB.",),
-            "Make room, or set data_root in config/config.yaml to a folder on another disk.",
-        )
+        problem = f"Fetching {names} may take {needed:.0f} GiB."
+        remedy = "Make room, or set data_root in config/config.yaml to a folder on another disk."
+        return Check("disk", detail, "problem", (problem,), remedy)
     return Check("disk", detail)
 
 
@@ -95,12 +79,10 @@ def _slurm() -> Check:
     if not shutil.which("sbatch"):
         return Check("Slurm", "not installed", "-")
     asked = subprocess.run(["sbatch", "--version"], capture_output=True, text=True, check=False)
+    detail = asked.stdout.strip()
     if not find_spec("snakemake_executor_plugin_slurm"):
-        return Check(
-            "Slurm",
-            f"{asked.stdout.strip()}, without Snakemake's plugin for it",
-            "problem",
-            ("Snakemake cannot submit jobs to Slurm.",),
-            "pip install snakemake-executor-plugin-slurm, or run on one machine.",
-        )
-    return Check("Slurm", asked.stdout.strip())
+        problem = "Snakemake cannot submit jobs to Slurm."
+        remedy = "pip install snakemake-executor-plugin-slurm, or run on one machine."
+        detail += ", without Snakemake's plugin for it"
+        return Check("Slurm", detail, "problem", (problem,), remedy)
+    return Check("Slurm", detail)
