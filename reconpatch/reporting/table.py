@@ -74,7 +74,7 @@ class Results:
         return read_json(path) if path.is_file() else None
 
     def _environments(self, run: Run) -> frozenset[str]:
-        """Device kind, precision, torch and FAISS of a run's steps and of those which it goes on from."""
+        """Device kind, precision, torch and FAISS of a run's steps, and of its parents'."""
         found = set()
         for step in (self.record(run, "metrics.json") or {}).get("steps", {}).values():
             if kind := step.get("device_kind"):
