@@ -1,16 +1,19 @@
 """A GPU where there is none: tensors that say they are on one, and bytes that live at once.
 
 ``PretendedGpu`` computes with real values on the CPU and fails, as CUDA would, where an operation
-gets tensors of two devices. ``FakeTensorMode`` of torch computes nothing but shapes, at any size;
-``LiveBytes`` inside it counts what would lie on a device.
+gets tensors of two devices. ``fake_gpu`` computes nothing but shapes, at any size, and counts what
+would lie on a device. Both are without gradients.
 """
 
 import weakref
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
+from torch._subclasses import FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_flatten, tree_leaves, tree_map, tree_unflatten
 
@@ -68,20 +71,24 @@ class PretendedGpu(_Operations):
     # By this key torch's bindings know that there is no CUDA to set up.
     def __init__(self) -> None:
         super().__init__()
-        self._lifted: list[bool] = []
+        self._before: list[tuple[bool, bool]] = []
 
     _mode_key: ClassVar[Any] = torch._C._TorchDispatchModeKey.FAKE
 
     def __enter__(self) -> "PretendedGpu":
         # As FakeTensorMode does: no CUDA is called, and torch.tensor makes its tensors on the CPU.
         torch._C._ensureCUDADeviceGuardSet()
-        self._lifted.append(torch._C._only_lift_cpu_tensors())
+        self._before.append((torch._C._only_lift_cpu_tensors(), torch.backends.cudnn.enabled))
         torch._C._set_only_lift_cpu_tensors(True)
+        # A CPU has torch's own kernels alone.
+        torch.backends.cudnn.enabled = False
         return super().__enter__()  # type: ignore[no-any-return]
 
     def __exit__(self, *error: Any) -> None:
         super().__exit__(*error)
-        torch._C._set_only_lift_cpu_tensors(self._lifted.pop())
+        lifts, cudnn = self._before.pop()
+        torch._C._set_only_lift_cpu_tensors(lifts)
+        torch.backends.cudnn.enabled = cudnn
 
     def operate(self, func: Any, args: Any, kwargs: Any) -> Any:
         flat, form = tree_flatten((args, kwargs))
@@ -158,3 +165,15 @@ class LiveBytes(_Operations):
 
     def _free(self, kind: str, size: int) -> None:
         self.now[kind] -= size
+
+
+@contextmanager
+def fake_gpu() -> Iterator[LiveBytes]:
+    """A fake GPU as set_up_torch leaves a real one: with operations that repeat their bits."""
+    before = torch.are_deterministic_algorithms_enabled()
+    torch.use_deterministic_algorithms(True)
+    try:
+        with torch.inference_mode(), FakeTensorMode(), LiveBytes() as live:
+            yield live
+    finally:
+        torch.use_deterministic_algorithms(before)
