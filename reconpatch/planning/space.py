@@ -19,10 +19,10 @@ def feature_bytes(workload: Workload, extraction: Extraction) -> dict[str, int]:
     """``4 h w D`` bytes an image (as float16 half), and ``crop^2`` a test image for masks."""
     images = workload.images[extraction.dataset, extraction.category]
     features = extraction.settings.features
-    patches = workload.patches[features]
+    places, dimension = workload.patches[features]
     count = images.test + (images.train if "train" in extraction.settings.splits else 0)
     return {
-        "patch features": count * _stored(features) * patches.places * patches.dimension,
+        "patch features": count * _stored(features) * places * dimension,
         "masks": images.test * features.crop**2,
     }
 

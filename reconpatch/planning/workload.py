@@ -34,13 +34,6 @@ class Images:
     origin: Literal["inspected", "listed", "published"]
 
 
-class Patches(NamedTuple):
-    """The patch features of one image: how many vectors, ``h w``, of which dimension."""
-
-    places: int
-    dimension: int
-
-
 class Extraction(NamedTuple):
     """Patch features that runs share: what they are taken of, and how."""
 
@@ -72,7 +65,7 @@ class Workload:
     suite: Suite
     batches: tuple[Batch, ...]
     images: dict[tuple[str, str], Images]
-    patches: dict[FeatureSettings, Patches]
+    patches: dict[FeatureSettings, tuple[int, int]]
 
     @cached_property
     def runs(self) -> tuple[Run, ...]:
@@ -206,8 +199,8 @@ def _counted(category: Category, origin: Literal["inspected", "listed"]) -> Imag
     return Images(len(category.train), len(category.test), category.has_masks, origin)
 
 
-def patches_of(settings: FeatureSettings) -> Patches:
-    """Return an image's patches: the shape that the real aggregation makes of the real maps.
+def patches_of(settings: FeatureSettings) -> tuple[int, int]:
+    """Return the number and dimension of an image's patches, as the real aggregation makes them.
 
     Raises:
         InputError: the backbone cannot give the maps that it is asked for.
@@ -229,4 +222,4 @@ def patches_of(settings: FeatureSettings) -> Patches:
             dimension = sum(m.numel() for m in maps) // (height * width)
         else:
             dimension = patch_features(maps, settings).shape[-1]
-    return Patches(height * width, dimension)
+    return height * width, dimension

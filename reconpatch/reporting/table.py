@@ -155,15 +155,8 @@ def _mean_ranks(suite: Suite, asked: list[Cell], results: Results) -> list[dict[
         ranks = pd.DataFrame(ranked).rank(ascending=False).T
         # Where one is missing, the others' ranks are not comparable.
         for column, mean in ranks.dropna().mean().items():
-            records.append(
-                {
-                    "row": MEAN_RANK,
-                    "column": column,
-                    "metric": metric,
-                    "measured": mean,
-                    "runs": _ids(runs[str(column)]),
-                }
-            )
+            where = {"row": MEAN_RANK, "column": column, "metric": metric}
+            records.append({**where, "measured": mean, "runs": _ids(runs[str(column)])})
     return records
 
 

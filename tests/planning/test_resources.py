@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from reconpatch.planning.resources import batch_resources, extraction_resources
-from reconpatch.planning.space import FLOAT, feature_bytes, peak_memory
+from reconpatch.planning.space import FLOAT, feature_bytes, peak_memory, pool_bytes
 from reconpatch.planning.workload import Images, Workload, count_work
 from reconpatch.settings.features import ExtractionSettings, FeatureSettings
 from reconpatch.settings.recipe import Recipe
@@ -40,11 +40,7 @@ def test_a_batch_takes_no_more_than_is_said(workload: Workload) -> None:
             work.needs().learned_bytes + work.needs().model_bytes + FLOAT * work.sizes.test_patches
             for work in works
         )
-        pools = [
-            work.pool_bytes
-            for work in workload.refinements
-            if any(work.members[0].run in run.members for run in batch.runs)
-        ]
+        pools = [pool_bytes(workload, run) for run in workload.refinements if run in batch.runs]
         assert left + max(pools, default=0) <= said.disk_mb * 1e6
         for work in works:
             assert peak_memory(work, on_gpu=True).total <= said.mem_mb * 1e6

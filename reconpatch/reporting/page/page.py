@@ -101,7 +101,7 @@ def page(
 
 def _parts(context: Mapping[str, Any]) -> dict[str, str]:
     """The headings of the sections that have something to show, in order."""
-    topics = {entry["topic"] for entry in (*context["tables"], *context["figures"])}
+    topics = {entry["of"].topic for entry in (*context["tables"], *context["figures"])}
     parts = [
         (True, "summary", "Summary"),
         (context["claims"], "claims", "The paper's claims"),
@@ -127,14 +127,11 @@ def _sheet(
     files: Mapping[str, str],
     tidy: pd.DataFrame,
 ) -> dict[str, Any]:
-    experiment = suite.experiments.tables[name]
     about = [c for c in claims if any(row.found.check.table == name for row in c.rows)]
     return {
         "name": name,
         "title": title(name),
-        "caption": experiment.caption,
-        "topic": experiment.topic,
-        "of_categories": experiment.rows == "categories",
+        "of": suite.experiments.tables[name],
         "view": table_view(tidy),
         "reasons": reasons(tidy),
         "files": [
@@ -162,9 +159,7 @@ def _drawings(suite: Suite, folder: Path) -> dict[str, dict[str, Any]]:
         found[name] = {
             "name": name,
             "title": title(name),
-            "caption": figure.caption,
-            "topic": figure.topic,
-            "table": figure.table,
+            "of": figure,
             "source": data_uri(small),
             "width": round(inches * INCH),
             "height": round(inches * INCH * small.height / small.width),
@@ -182,12 +177,9 @@ def _headlines(tables: Mapping[str, pd.DataFrame]) -> list[dict[str, Any]]:
             for row in view.rows:
                 if row.name == AVERAGE and any(figure.measured for figure in row.cells):
                     names = (column.name for column in view.columns)
-                    tiles.append(
-                        {
-                            "heading": f"Average {METRICS[metric].name}, {HEADLINES[name]}",
-                            "figures": list(zip(names, row.cells, strict=True)),
-                        }
-                    )
+                    heading = f"Average {METRICS[metric].name}, {HEADLINES[name]}"
+                    figures = list(zip(names, row.cells, strict=True))
+                    tiles.append({"heading": heading, "figures": figures})
     return tiles
 
 
