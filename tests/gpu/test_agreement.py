@@ -9,22 +9,27 @@ import numpy as np
 import pytest
 import timm
 import torch
+from safetensors.torch import save_file
 from torch import Tensor
 
-from reconpatch.detection import MemoryBank, coreset, memory_bank, score, scores
+from reconpatch.detection import coreset, memory_bank, represent
+from reconpatch.detection.memory_bank import MemoryBank
+from reconpatch.detection.scoring import score
 from reconpatch.evaluation import diagnostics
-from reconpatch.features import Backbone, Weights, patch_features
-from reconpatch.methods import METHODS, Method, TrainingSet
+from reconpatch.features.aggregation import patch_features
+from reconpatch.features.backbones import Backbone
+from reconpatch.features.weights import Weights
 from reconpatch.methods import memory_bank as methods
-from reconpatch.refinement import RefinementNetwork, refine, score_simulated
+from reconpatch.methods.method import Method, TrainingSet
+from reconpatch.methods.registry import METHODS
+from reconpatch.refinement.network import RefinementNetwork
+from reconpatch.refinement.refine import refine
+from reconpatch.refinement.scoring import score_simulated
 from reconpatch.representation import linear_maps
-from reconpatch.settings import (
-    DetectionSettings,
-    FeatureSettings,
-    LinearMapSettings,
-    PoolingSettings,
-    RefinementSettings,
-)
+from reconpatch.settings.detection import DetectionSettings
+from reconpatch.settings.features import FeatureSettings
+from reconpatch.settings.refinement import RefinementSettings
+from reconpatch.settings.representation import LinearMapSettings, PoolingSettings
 from tests.devices import CUDA, PretendedGpu
 
 pytestmark = pytest.mark.skipif(
@@ -41,7 +46,7 @@ def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(coreset, "BLOCK", 4 * 2048 * 9)
     monkeypatch.setattr(memory_bank, "BLOCK", 4 * 3000)
     monkeypatch.setattr(methods, "SCORED", 4 * 20 * 12 * 3)
-    monkeypatch.setattr(scores, "ROWS", 11)
+    monkeypatch.setattr(represent, "ROWS", 11)
     monkeypatch.setattr(diagnostics, "ROWS", 13)
 
 
@@ -103,9 +108,8 @@ def test_coreset_scores_and_diagnostics_are_those_of_the_cpu(
 ) -> None:
     chosen = recipe(method, reweighting=reweighting)
     if method == "linear map":
-        linear_maps.learn(
-            drawn(0), chosen.representation, 0, device=CPU, folder=tmp_path, description=""
-        )
+        learned = linear_maps.learn(drawn(0), chosen.representation, 0, device=CPU, description="")
+        save_file(learned.tensors["representation"], tmp_path / "representation.safetensors")
     expected = everything(chosen, CPU, tmp_path, dtype)
     found = everything(chosen, CUDA, tmp_path, dtype)
     assert np.array_equal(found["tensors indices"], expected["tensors indices"])
@@ -186,7 +190,7 @@ def refined(device: torch.device) -> tuple[np.ndarray, np.ndarray]:
         method = METHODS["PatchCore"](recipe("whole"), device)
         normal = patch_features(model(pixels[::3].to(device)), chosen)
         method.fit(TrainingSet(on_cpu(normal), 0, "drawn"))
-        scored = score_simulated(images, model, method, chosen, "drawn")
+        scored = score_simulated(images, model, method, "drawn")
         return scored, refine(network.to(device), pixels.split(5), maps)
 
 

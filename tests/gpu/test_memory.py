@@ -9,17 +9,23 @@ import timm
 import torch
 from torch import Tensor, nn
 
-from reconpatch.detection import MemoryBank, coreset_size, represent
-from reconpatch.detection.coreset import CONTENDERS, _Points, coreset_memory
+from reconpatch.detection.coreset import CONTENDERS, _Points, coreset_memory, coreset_size
+from reconpatch.detection.memory_bank import MemoryBank
+from reconpatch.detection.represent import represent
 from reconpatch.evaluation.diagnostics import scatter
-from reconpatch.features import Backbone, Weights, map_indices, patch_features
-from reconpatch.features.backbones import TIMM_NAMES
-from reconpatch.methods import METHODS
+from reconpatch.features.aggregation import patch_features
+from reconpatch.features.backbones import Backbone, map_indices
+from reconpatch.features.presets import timm_name
+from reconpatch.features.weights import Weights
 from reconpatch.methods.memory_bank import SCORED
 from reconpatch.methods.method import Sizes
-from reconpatch.refinement import RefinementNetwork
-from reconpatch.settings import FeatureSettings, RefinementSettings, RepresentationSettings
-from reconpatch.suites import batches, load_suite
+from reconpatch.methods.registry import METHODS
+from reconpatch.refinement.network import RefinementNetwork
+from reconpatch.settings.features import FeatureSettings
+from reconpatch.settings.refinement import RefinementSettings
+from reconpatch.settings.representation import RepresentationSettings
+from reconpatch.suites.runs import batches
+from reconpatch.suites.suite import load_suite
 from tests.conftest import ROOT
 from tests.devices import CUDA, GIB, LiveBytes, fake_gpu
 
@@ -60,11 +66,11 @@ def test_a_batch_of_images_becomes_patch_features_in_four_gib(
     name, layers, crop = chosen
     # As many images as extract takes at once.
     count, side = 64 * 224**2 // crop**2, crop // 2 ** (1 + layers[0])
-    indices = map_indices(name, layers)
+    indices = map_indices(timm_name(name), layers)
     with fake_gpu() as live:
         with torch.device(CUDA):
             network = timm.create_model(
-                TIMM_NAMES[name], features_only=True, out_indices=indices
+                timm_name(name), features_only=True, out_indices=indices
             ).eval()
             images = torch.empty(count, 3, crop, crop, dtype=torch.uint8)
         backbone = Backbone(network, (0.5,) * 3, (0.2,) * 3, Weights(Path(), "fake", ""))
