@@ -66,14 +66,18 @@ class PretendedGpu(_Operations):
 
     An operation whose tensors are on two devices raises an AssertionError, except for copies, for
     scalars of no dimension, and for indices on the CPU, which CUDA takes as well.
+
+    Args:
+        largest: bytes of the largest tensor that fits; a larger one raises torch's own error.
     """
 
     # By this key torch's bindings know that there is no CUDA to set up.
-    def __init__(self) -> None:
-        super().__init__()
-        self._before: list[tuple[bool, bool]] = []
-
     _mode_key: ClassVar[Any] = torch._C._TorchDispatchModeKey.FAKE
+
+    def __init__(self, largest: float = float("inf")) -> None:
+        super().__init__()
+        self._largest = largest
+        self._before: list[tuple[bool, bool]] = []
 
     def __enter__(self) -> "PretendedGpu":
         # As FakeTensorMode does: no CUDA is called, and torch.tensor makes its tensors on the CPU.
@@ -100,10 +104,17 @@ class PretendedGpu(_Operations):
         plain = [_as_on_cpu(argument) for argument in flat]
         given_back = {id(p): f for p, f in zip(plain, flat, strict=True)}
         args, kwargs = tree_unflatten(plain, form)
+        there = {t.untyped_storage().data_ptr() for t in plain if isinstance(t, Tensor)}
 
         def wrapped(made: Any) -> Any:
             if not isinstance(made, Tensor):
                 return made
+            new = to_gpu and made.untyped_storage().data_ptr() not in there
+            if new and made.nbytes > self._largest:
+                raise torch.OutOfMemoryError(
+                    f"CUDA out of memory. Tried to allocate {made.nbytes} bytes. GPU 0 has a total "
+                    f"capacity of which {self._largest} bytes is free. Advice on the allocator."
+                )
             # What was worked on in place is the tensor that it was.
             return given_back.get(id(made), OnPretendedGpu(made) if to_gpu else made)
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 from PIL import Image
 from safetensors.torch import save_file
-from torch import Tensor
+from torch import Tensor, nn
 
 from reconpatch.datasets.category import Category, Sample
 from reconpatch.features.aggregation import patch_features
@@ -78,6 +78,30 @@ def test_an_images_features_do_not_depend_on_its_batch(
                 pixels = torch.from_numpy(np.asarray(image)[8:72, 8:72].copy()).permute(2, 0, 1)
             alone = patch_features(backbone(pixels[None]), SETTINGS)[0]
             np.testing.assert_allclose(found[row], alone, rtol=1e-4, atol=1e-5)
+
+
+def test_memory_that_does_not_do_for_a_batch_does_for_parts_of_it(
+    category: Category, tmp_path: Path
+) -> None:
+    expected = extracted(category, tmp_path / "whole", batch_size=3)
+    tried = []
+
+    def refuse(module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+        if isinstance(module, nn.Conv2d):
+            tried.append(len(inputs[0]))
+            if len(inputs[0]) > 1:
+                raise torch.OutOfMemoryError("CUDA out of memory.")
+
+    handle = nn.modules.module.register_module_forward_pre_hook(refuse)
+    try:
+        found = extracted(category, tmp_path / "parts", batch_size=3)
+    finally:
+        handle.remove()
+    assert max(tried) == 3
+    for split in ("train", "test"):
+        np.testing.assert_allclose(
+            found.patches(split), expected.patches(split), rtol=1e-4, atol=1e-5
+        )
 
 
 def test_a_store_tells_its_masks_images_settings_and_weights(

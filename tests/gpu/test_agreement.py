@@ -12,7 +12,9 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from reconpatch.detection import coreset, memory_bank, represent
+from reconpatch.detection import coreset
+from reconpatch.detection import memory_bank
+from reconpatch.detection import represent
 from reconpatch.detection.memory_bank import MemoryBank
 from reconpatch.detection.scoring import score
 from reconpatch.evaluation import diagnostics
@@ -26,10 +28,19 @@ from reconpatch.refinement.network import RefinementNetwork
 from reconpatch.refinement.refine import refine
 from reconpatch.refinement.scoring import score_simulated
 from reconpatch.representation import linear_maps
+<<<<<<< HEAD
 from reconpatch.settings.detection import DetectionSettings
 from reconpatch.settings.features import FeatureSettings
 from reconpatch.settings.refinement import RefinementSettings
 from reconpatch.settings.representation import LinearMapSettings, PoolingSettings
+=======
+from reconpatch.settings.detection import DetectionSettings
+from reconpatch.settings.features import FeatureSettings
+from reconpatch.settings.representation import LinearMapSettings
+from reconpatch.settings.representation import PoolingSettings
+from reconpatch.settings.refinement import RefinementSettings
+from reconpatch.utils.errors import InputError
+>>>>>>> gpu
 from tests.devices import CUDA, PretendedGpu
 
 pytestmark = pytest.mark.skipif(
@@ -115,6 +126,24 @@ def test_coreset_scores_and_diagnostics_are_those_of_the_cpu(
     assert np.array_equal(found["tensors indices"], expected["tensors indices"])
     for name in expected:
         np.testing.assert_allclose(found[name], expected[name], rtol=1e-5, atol=1e-6, err_msg=name)
+
+
+def test_scoring_goes_on_with_fewer_images_where_memory_runs_out() -> None:
+    method = METHODS["PatchCore"](recipe("whole"), CUDA)
+    tests = drawn(1)
+    image = tests[0].nbytes
+    with PretendedGpu():
+        method.fit(TrainingSet(drawn(0), 3, "drawn"))
+        expected = method.score(tests)
+    # Two images' features fit, and their products with the bank; seven images are tried first.
+    products = 4 * 4 * 5 * len(method.bank.vectors)
+    candidates = 5 * image
+    with PretendedGpu(largest=2 * max(products, candidates)):
+        found = method.score(tests)
+    np.testing.assert_allclose(found.patches, expected.patches, rtol=1e-6)
+    np.testing.assert_allclose(found.images, expected.images, rtol=1e-6)
+    with PretendedGpu(largest=image - 1), pytest.raises(InputError, match="Tried to allocate"):
+        method.score(tests)
 
 
 @pytest.mark.parametrize("count", [1, 4, 20])
