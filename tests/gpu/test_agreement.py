@@ -12,9 +12,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from reconpatch.detection import coreset
-from reconpatch.detection import memory_bank
-from reconpatch.detection import represent
+from reconpatch.detection import coreset, memory_bank, represent
 from reconpatch.detection.memory_bank import MemoryBank
 from reconpatch.detection.scoring import score
 from reconpatch.evaluation import diagnostics
@@ -28,19 +26,11 @@ from reconpatch.refinement.network import RefinementNetwork
 from reconpatch.refinement.refine import refine
 from reconpatch.refinement.scoring import score_simulated
 from reconpatch.representation import linear_maps
-<<<<<<< HEAD
 from reconpatch.settings.detection import DetectionSettings
 from reconpatch.settings.features import FeatureSettings
 from reconpatch.settings.refinement import RefinementSettings
 from reconpatch.settings.representation import LinearMapSettings, PoolingSettings
-=======
-from reconpatch.settings.detection import DetectionSettings
-from reconpatch.settings.features import FeatureSettings
-from reconpatch.settings.representation import LinearMapSettings
-from reconpatch.settings.representation import PoolingSettings
-from reconpatch.settings.refinement import RefinementSettings
 from reconpatch.utils.errors import InputError
->>>>>>> gpu
 from tests.devices import CUDA, PretendedGpu
 
 pytestmark = pytest.mark.skipif(
