@@ -93,11 +93,13 @@ class MemoryBankMethod(Method[B], Generic[B]):
 
         The greedy order makes a smaller coreset the beginning of a larger one.
         """
-        methods = [cls(recipe, device, folder) for recipe in recipes]
-        features = methods[0].represent(training.patches)
-        largest = max(methods, key=lambda method: method.recipe.detection.coreset_share)
-        coreset = largest._select(features, training)
-        for method in methods:
+        largest = max(recipes, key=lambda recipe: recipe.detection.coreset_share)
+        first = cls(largest, device, folder)
+        features = first.represent(training.patches)
+        coreset = first._select(features, training)
+        for recipe in recipes:
+            # One bank at a time is in memory.
+            method = cls(recipe, device, folder)
             method._keep(features, coreset)
             yield method
 
