@@ -13,6 +13,7 @@ from PIL import Image
 from reconpatch.datasets.demo.pictures import render
 from reconpatch.datasets.source import Source, load_category
 from reconpatch.detection.coreset import coreset_memory
+from reconpatch.detection.memory_bank import BLOCK
 from reconpatch.features.extract import extract
 from reconpatch.methods.method import Sizes
 from reconpatch.planning.space import feature_bytes, kept_bytes, peak_memory, pool_bytes
@@ -110,7 +111,8 @@ def test_memory_is_what_a_hand_counts(made_up: Workload) -> None:
         assert working == 4 * 64 * train + coreset_memory(train, 64)
     # Beside half of all vectors, held twice, a selection is small.
     large = recipe_changed(half, detection=DetectionSettings(coreset_share=0.5))
-    assert peak_memory(large, on_gpu=True).working == 4 * 64 * (train + 2 * (train // 2) + test)
+    vectors = train + 2 * (train // 2) + test
+    assert peak_memory(large, on_gpu=True).working == 4 * 64 * vectors + BLOCK
 
 
 def recipe_changed(work: RunWork, **settings: Settings) -> RunWork:
