@@ -2,22 +2,35 @@
 
 import ctypes
 import os
+from typing import Literal
 
 import torch
 
 from reconpatch.utils.errors import InputError
 
+CudaGraph = Literal["auto", "off"]
+_cuda_graph: CudaGraph = "auto"
 
-def set_up_torch(device: str, threads: int) -> torch.device:
+
+def captures_graphs() -> bool:
+    """Return whether this process may capture training steps as CUDA graphs (``set_up_torch``)."""
+    return _cuda_graph == "auto"
+
+
+def set_up_torch(device: str, threads: int, *, cuda_graph: CudaGraph = "auto") -> torch.device:
     """Set threads and determinism for this process and return the device.
 
     Args:
         device: ``cpu``, ``cuda``, ``cuda:N``, or ``auto`` for a GPU where there is one.
         threads: CPU threads of an operation; other numbers may give other last bits.
+        cuda_graph: ``auto`` replays training steps as CUDA graphs where the device can, ``off``
+            launches each operation. The results are the same.
 
     Raises:
         InputError: the device is unknown or not there.
     """
+    global _cuda_graph
+    _cuda_graph = cuda_graph
     # cuBLAS repeats its bits only with a workspace of fixed size, chosen before its first call.
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     _keep_freed_matrices()
