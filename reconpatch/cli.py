@@ -153,6 +153,10 @@ def measure(
     textures: TextureFolder = Path("data/dtd"),
     device: Device = "auto",
     threads: Threads = 2,
+    cuda_graph: Annotated[
+        Literal["auto", "off"],
+        typer.Option(help="Whether a GPU replays training steps as a CUDA graph where it can."),
+    ] = "auto",
 ) -> None:
     """Train, detect and evaluate an experiment's runs on a category (Eqs. 1-12, Appendix D)."""
     from reconpatch.refinement import find_textures
@@ -166,7 +170,8 @@ def measure(
         for batch in batches(_suite(suite, data_root, config))
         if (batch.experiment, batch.dataset, batch.category) == wanted
     )
-    measure(batch, results, set_up_torch(device, threads), weights, find_textures(textures))
+    where = set_up_torch(device, threads, cuda_graph=cuda_graph)
+    measure(batch, results, where, weights, find_textures(textures))
     write_manifest(batch, results)
 
 

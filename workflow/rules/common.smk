@@ -35,6 +35,7 @@ KNOWN = {
     "textures_folder",
     "device",
     "threads",
+    "cuda_graph",
     *ACCEPTING,
 }
 if unknown := set(config) - KNOWN:
@@ -72,6 +73,9 @@ OWNERS = {run: batch.id for batch in BATCHES.values() for run in batch.runs}
 # asks for none; a cluster whose nodes alone have GPUs is told device=cuda.
 ON_CPU = config["device"] == "cpu" or (config["device"] == "auto" and not has_gpu())
 GPUS = 0 if ON_CPU else 1
+
+# YAML reads a bare off as false.
+CUDA_GRAPH = "off" if config["cuda_graph"] is False else config["cuda_graph"]
 
 # What simulated defects are filled with: of the suite's own data set, or wherever it may lie.
 TEXTURES = str(SUITE.extra_datasets.get("dtd", config["textures_folder"]))

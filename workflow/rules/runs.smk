@@ -10,8 +10,10 @@ rule measure:
     conda:
         "../../environment.yml"
     threads: config["threads"]
+    # Another way to use the GPU gives the same results: were it a parameter, all jobs would be stale.
     resources:
         gpu=GPUS,
+        cuda_graph=CUDA_GRAPH,
     params:
         data_root=config["data_root"],
         weights=config["weights_folder"],
@@ -24,7 +26,8 @@ rule measure:
         " --experiment {wildcards.experiment} --dataset {wildcards.dataset:q}"
         " --category {wildcards.category:q} --data-root {params.data_root:q}"
         " --weights {params.weights:q} --textures {params.textures:q}"
-        " --device {params.device} --threads {threads} 2>&1 | tee {log:q}"
+        " --device {params.device} --threads {threads}"
+        " --cuda-graph {resources.cuda_graph} 2>&1 | tee {log:q}"
 
 
 rule time_inference:
