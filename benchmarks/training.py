@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy.typing as npt
 import torch
-from timm.optim import AdamP
+from adamp import AdamP
 from torch import Tensor
 
 from benchmarks.data import clusters

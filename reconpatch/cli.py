@@ -174,6 +174,10 @@ def measure(
     device: Device = "auto",
     threads: Threads = 2,
     matrix_precision: Precision = "highest",
+    cuda_graph: Annotated[
+        Literal["auto", "off"],
+        typer.Option(help="Whether a GPU replays training steps as a CUDA graph where it can."),
+    ] = "auto",
 ) -> None:
     """Train, detect and evaluate an experiment's runs on a category (Eqs. 1-12, Appendix D)."""
     from reconpatch.refinement.textures import find_textures
@@ -181,7 +185,7 @@ def measure(
     from reconpatch.utils.devices import set_up_torch
 
     batch = _batch(_suite(suite, data_root, config), experiment, dataset, category)
-    where = set_up_torch(device, threads, matrix_precision)
+    where = set_up_torch(device, threads, matrix_precision, cuda_graph)
     with _after_earlier_steps(suite):
         measure(batch, results, where, weights, find_textures(textures))
     write_manifest(batch, results)

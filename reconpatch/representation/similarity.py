@@ -146,13 +146,15 @@ def pseudo_labels(zbar: Tensor, settings: RepresentationSettings) -> Tensor:
     return add_symmetric(labels, columns, (1 - settings.alpha) * values).clamp_(max=1)
 
 
-def label_spread(labels: Tensor) -> tuple[float, float]:
-    """Return the shares of pairs of different patches with labels below 0.1 and above 0.9.
+def label_spread(labels: Tensor) -> Tensor:
+    """Return which shares of pairs of different patches have labels below 0.1 and above 0.9.
 
-    If nearly all are at one end, the pseudo-labels ``(B, B)`` carry hardly any information.
+    Where nearly all are at one end, the pseudo-labels ``(B, B)`` tell hardly anything apart.
+
+    Returns:
+        Both shares, ``(2,)``, in double precision, on the labels' device.
     """
     size = len(labels)
     others = ~torch.eye(size, dtype=torch.bool, device=labels.device)
-    pairs = size * (size - 1)
     low, high = ((labels < 0.1) & others).sum(), ((labels > 0.9) & others).sum()
-    return int(low) / pairs, int(high) / pairs
+    return torch.stack([low, high]).double() / (size * (size - 1))

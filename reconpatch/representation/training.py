@@ -8,17 +8,18 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import torch
-from timm.optim import AdamP
 from torch import Tensor
-from torch.optim.lr_scheduler import CosineAnnealingLR
 from tqdm import tqdm
 
+from reconpatch.representation.captured_step import CapturedStep
 from reconpatch.representation.learned import Learned
 from reconpatch.representation.linear_maps import linear_map
-from reconpatch.representation.loss import relaxed_contrastive_loss
-from reconpatch.representation.networks import RepresentationNetwork, update_average
-from reconpatch.representation.similarity import label_spread, pseudo_labels
+from reconpatch.representation.networks import RepresentationNetwork
+from reconpatch.representation.patch_reader import patch_reader
+from reconpatch.representation.similarity import label_spread
+from reconpatch.representation.step import TrainingStep, cosine, step_memory
 from reconpatch.settings.representation import LinearMapSettings, RepresentationSettings
+from reconpatch.utils.devices import captures_graphs
 from reconpatch.utils.errors import InputError
 
 DELAY = 10
@@ -35,21 +36,30 @@ def train(
     device: torch.device,
     description: str = "training",
     after_epoch: Callable[[int, RepresentationNetwork], None] = lambda epoch, network: None,
+    cuda_graph: bool = True,
+    _on_gpu: bool | None = None,
 ) -> tuple[RepresentationNetwork, pd.DataFrame]:
     """Train f and g on patch features and return them with their history.
 
-    Every epoch uses all patches once, in mini-batches; the last, incomplete one is left out. The
-    learning rate falls to zero along one cosine over all steps. Beside the patches, memory is that
-    of a handful of ``batch_size x batch_size`` matrices.
+    Every epoch draws all patches once, without regard to the image or place they come from, in
+    mini-batches; the last, incomplete one is left out. The learning rate falls from its start to
+    zero along one cosine over all steps.
+
+    On a CPU mini-batches are gathered from the patches as they lie, perhaps on disk. On a GPU the
+    patches are copied there if they fit, else mini-batch by mini-batch while it computes; no step
+    waits for the host, and losses are read once an epoch. Memory beside the patches is that of
+    ``step_memory``, on a GPU up to twice that.
 
     Args:
         patches: patch features ``(N, h, w, D)``, possibly memory-mapped.
-        settings: all settings of the training.
-        seed: the seed of the initial weights and of the order of the patches.
-        device: the device of the networks.
-        description: the name of the work in the progress bar.
-        after_epoch: called after each epoch, and before the first with epoch 0, with the epoch and
-            the network.
+        settings: every choice of the training.
+        seed: decides the initial weights and the order of the patches.
+        device: where the networks live.
+        description: what the progress bar calls the work.
+        after_epoch: called with the epoch and the network as it then is, also before the first
+            (epoch 0).
+        cuda_graph: whether a GPU may replay the steps as a CUDA graph, with the same results.
+        _on_gpu: for tests, whether to take the path of a GPU; by default as ``device`` says.
 
     Returns:
         The trained network, and a frame with the columns ``epoch`` (from 1), ``loss`` (the mean
@@ -67,63 +77,51 @@ def train(
             "batch_size, or train on more images."
         )
     network = RepresentationNetwork(flat.shape[1], settings, seed)
-    shift, scale = _input_scaling(flat, settings)
+    scaling = _input_scaling(flat, settings, device)
     if settings.initialization == "principal_components":
         start = LinearMapSettings(kind="principal_components", dimension=settings.dimension)
         network.f.load_state_dict(linear_map(patches, start, seed).state_dict())
-    network, shift, scale = network.to(device), shift.to(device), scale.to(device)
-    average = copy.deepcopy(network).requires_grad_(False)
-    optimizer = AdamP(
-        network.parameters(),
-        lr=settings.learning_rate,
-        weight_decay=settings.weight_decay,
-        nesterov=settings.nesterov,
-    )
-    scheduler = CosineAnnealingLR(optimizer, max(1, settings.epochs * steps))
-    order = np.random.default_rng(seed)
-    history = []
-    after_epoch(0, _on_patches(network, shift, scale))
+    network = network.to(device)
+    on_gpu = device.type == "cuda" if _on_gpu is None else _on_gpu
+    rates = cosine(settings.learning_rate, settings.epochs * steps)
+    step = TrainingStep(network, settings, rates, scaling, without_reads=on_gpu)
+    take = CapturedStep(step, device) if device.type == "cuda" and cuda_graph else step
+    # A graph has memory of its own, beside what the steps before it took.
+    beside = 2 * step_memory(flat.shape[1], settings)
+    reader = patch_reader(flat, settings.batch_size, device, beside=beside, on_gpu=on_gpu)
+    rng = np.random.default_rng(seed)
+
+    def draw() -> npt.NDArray[np.int64]:
+        rows = epoch_order(len(patches), patches[0, ..., 0].size, settings.sampling, rng)
+        return rows[: steps * settings.batch_size].reshape(steps, -1)
+
+    order, history = draw(), []
+    after_epoch(0, _on_patches(network, scaling))
     with tqdm(
         total=settings.epochs * steps, desc=description, unit="step", delay=DELAY
     ) as progress:
         for epoch in range(1, settings.epochs + 1):
-            shuffled = epoch_order(len(patches), patches[0, ..., 0].size, settings.sampling, order)
-            total = torch.zeros((), device=device)
-            for step in range(steps):
-                rows = shuffled[step * settings.batch_size : (step + 1) * settings.batch_size]
-                batch = torch.from_numpy(flat[rows]).to(device, network.f.weight.dtype)
-                if settings.input_scaling != "none":
-                    batch = (batch - shift) / scale
-                with torch.autocast(device.type, torch.bfloat16, settings.mixed_precision):
-                    zbar, z = average(batch), network(batch)
-                labels = pseudo_labels(zbar.to(batch.dtype), settings)
-                loss = relaxed_contrastive_loss(
-                    z.to(batch.dtype),
-                    labels,
-                    settings.margin,
-                    detach_mean_distance=settings.detach_mean_distance,
-                )
-                if settings.loss_reduction == "pairs":
-                    loss = loss / len(batch)
-                optimizer.zero_grad()
-                loss.backward()
-                optimizer.step()
-                scheduler.step()
-                update_average(average, network, settings.ema_momentum)
-                total += loss.detach()
+            step.total.zero_()
+            for batch in reader.epoch(order):
+                take(batch)
                 progress.update()
-            mean_loss = total.item() / steps
+            if epoch < settings.epochs:
+                # A GPU is still at the steps of this one.
+                order = draw()
+            # Here alone the host waits for it.
+            spread = label_spread(step.labels)
+            total, *shares = torch.cat([step.total.double()[None], spread]).tolist()
+            mean_loss = total / steps
             if not np.isfinite(mean_loss):
                 raise InputError(
                     f"The loss is {mean_loss} in epoch {epoch}: lower learning_rate "
                     f"{settings.learning_rate}, or look for features that are not finite."
                 )
-            rate = scheduler.get_last_lr()[0]
-            after_epoch(epoch, _on_patches(network, shift, scale))
-            spread = label_spread(labels)
-            history.append(dict(zip(HISTORY, (epoch, mean_loss, rate, *spread), strict=True)))
+            after_epoch(epoch, _on_patches(network, scaling))
+            row = (epoch, mean_loss, rates[epoch * steps], *shares)
+            history.append(dict(zip(HISTORY, row, strict=True)))
             progress.set_postfix(epoch=epoch, loss=f"{mean_loss:.4f}")
-    return _on_patches(network, shift, scale), pd.DataFrame(history, columns=HISTORY)
+    return _on_patches(network, scaling), pd.DataFrame(history, columns=HISTORY)
 
 
 def learn(
@@ -147,7 +145,13 @@ def learn(
                 snapshots[f"{epoch}.{name}"] = tensor.detach().cpu().clone()
 
     network, history = train(
-        patches, settings, seed, device=device, description=description, after_epoch=keep
+        patches,
+        settings,
+        seed,
+        device=device,
+        description=description,
+        after_epoch=keep,
+        cuda_graph=captures_graphs(),
     )
     return Learned(
         {"representation": dict(network.state_dict()), "snapshots": snapshots},
@@ -175,23 +179,26 @@ def epoch_order(
 
 
 def _input_scaling(
-    flat: npt.NDArray[np.floating], settings: RepresentationSettings
-) -> tuple[Tensor, Tensor]:
-    """The values to subtract from each channel of a patch, and to divide it by."""
+    flat: npt.NDArray[np.floating], settings: RepresentationSettings, device: torch.device
+) -> tuple[Tensor, Tensor] | None:
+    """What is taken from each channel of a patch, and what it is then divided by."""
     if settings.input_scaling == "none":
-        return torch.zeros(flat.shape[1]), torch.ones(flat.shape[1])
+        return None
+    shift = torch.from_numpy(flat.mean(axis=0, dtype=np.float64)).float()
     scale = torch.from_numpy(flat.std(axis=0, dtype=np.float64)).float()
-    # A constant channel is not scaled.
-    scale[scale == 0] = 1
-    return torch.from_numpy(flat.mean(axis=0, dtype=np.float64)).float(), scale
+    # A channel that never varies has nothing to scale.
+    scale = torch.where(scale == 0, torch.ones_like(scale), scale)
+    return shift.to(device), scale.to(device)
 
 
 @torch.no_grad()
 def _on_patches(
-    network: RepresentationNetwork, shift: Tensor, scale: Tensor
+    network: RepresentationNetwork, scaling: tuple[Tensor, Tensor] | None
 ) -> RepresentationNetwork:
     """Return a copy of a network for scaled patches that takes unscaled ones."""
     folded = copy.deepcopy(network)
-    folded.f.weight.div_(scale)
-    folded.f.bias.sub_(folded.f.weight @ shift)
+    if scaling:
+        shift, scale = scaling
+        folded.f.weight.div_(scale)
+        folded.f.bias.sub_(folded.f.weight @ shift)
     return folded

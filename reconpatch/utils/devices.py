@@ -11,9 +11,20 @@ from reconpatch.utils.gpu import take_gpu
 
 MatrixPrecision = Literal["highest", "high"]
 
+CudaGraph = Literal["auto", "off"]
+_cuda_graph: CudaGraph = "auto"
+
+
+def captures_graphs() -> bool:
+    """Return whether this process may capture training steps as CUDA graphs (``set_up_torch``)."""
+    return _cuda_graph == "auto"
+
 
 def set_up_torch(
-    device: str, threads: int, matrix_precision: MatrixPrecision = "highest"
+    device: str,
+    threads: int,
+    matrix_precision: MatrixPrecision = "highest",
+    cuda_graph: CudaGraph = "auto",
 ) -> torch.device:
     """Set threads, determinism and precision for this process and return the device.
 
@@ -25,10 +36,14 @@ def set_up_torch(
         threads: CPU threads of an operation; other numbers may give other last bits.
         matrix_precision: ``high`` lets a GPU round the factors of matrix products and convolutions
             to TF32's 10 bits; ``highest`` keeps the 23 bits of single precision. A CPU always does.
+        cuda_graph: ``auto`` replays training steps as CUDA graphs where the device can, ``off``
+            launches each operation. The results are the same.
 
     Raises:
         InputError: the device is unknown or not there.
     """
+    global _cuda_graph
+    _cuda_graph = cuda_graph
     # cuBLAS repeats its bits only with a workspace of fixed size, chosen before its first call.
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     _keep_freed_matrices()

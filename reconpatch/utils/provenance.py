@@ -20,6 +20,7 @@ PACKAGES = (
     "torch",
     "torchvision",
     "timm",
+    "adamp",
     "numpy",
     "scipy",
     "scikit-image",

@@ -204,4 +204,4 @@ def test_label_spread_counts_pairs_of_different_patches_alone() -> None:
     labels = torch.tensor(
         [[1.0, 0.05, 0.95, 0.5], [0.05, 0.0, 0.05, 0.5], [0.95, 0.05, 1.0, 0.5], [0.5] * 4]
     )
-    assert label_spread(labels) == (4 / 12, 2 / 12)
+    assert label_spread(labels).tolist() == [4 / 12, 2 / 12]

@@ -4,16 +4,19 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 import pytest
 import torch
-from timm.optim import AdamP
+from adamp import AdamP
 
 from reconpatch.representation.linear_maps import linear_map
 from reconpatch.representation.networks import RepresentationNetwork
 from reconpatch.representation.training import epoch_order, train
 from reconpatch.settings.representation import LinearMapSettings, RepresentationSettings
+from reconpatch.utils.devices import captures_graphs, set_up_torch
 from reconpatch.utils.errors import InputError
 from tests import naive
+from tests.device_guard import DeviceGuard
 
 CPU = torch.device("cpu")
 SMALL = RepresentationSettings(
@@ -157,6 +160,30 @@ def test_an_epoch_draws_patches_of_all_images_once_in_another_order_each() -> No
     assert all({i // 36 for i in batch} == {0, 1, 2, 3} for batch in batches)
 
 
+@pytest.mark.parametrize("chosen", [{}, {"sampling": "images", "input_scaling": "per_channel"}])
+def test_training_as_on_a_gpu_reads_once_an_epoch_and_comes_to_the_same(chosen: Any) -> None:
+    patches = random_patches(4, 6, 6, 8)
+    settings = SMALL.model_copy(update=chosen)
+    usual, history = train(patches, settings, seed=0, device=CPU)
+    with DeviceGuard("cpu"):
+        # What is read at the end of an epoch, the guard cannot see on a CPU.
+        other, other_history = train(patches, settings, seed=0, device=CPU, _on_gpu=True)
+    torch.testing.assert_close(other.f.weight, usual.f.weight, rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(other.g.weight, usual.g.weight, rtol=1e-4, atol=1e-4)
+    pd.testing.assert_frame_equal(other_history, history, rtol=1e-4)
+
+
+@pytest.mark.parametrize("chosen", [{}, {"projection_dimension": None}])
+def test_all_of_an_epoch_is_on_the_device_until_its_end_is_read(chosen: Any) -> None:
+    """A device without values takes every step, and fails where the host asks for one."""
+    settings = SMALL.model_copy(update={"input_scaling": "per_channel", **chosen})
+    with pytest.raises(NotImplementedError, match="no data") as error:
+        train(random_patches(4, 6, 6, 8), settings, 0, device=torch.device("meta"), _on_gpu=True)
+    (inside,) = (entry for entry in error.traceback if entry.name == "train")
+    assert "step.total" in str(inside.statement)
+    assert "tolist" in str(inside.statement)
+
+
 def test_too_few_patches_for_a_mini_batch_are_refused() -> None:
     with pytest.raises(InputError, match=r"31 patches.*32"):
         train(random_patches(1, 1, 31, 8), SMALL, seed=0, device=CPU)
@@ -221,3 +248,9 @@ def test_without_epochs_f_is_as_it_was_drawn_or_turned_to_the_components() -> No
     network, _ = train(patches, turned, 3, device=torch.device("cpu"))
     components = LinearMapSettings(kind="principal_components", dimension=4)
     torch.testing.assert_close(network.f.weight, linear_map(patches, components, 0).weight)
+
+
+@pytest.mark.parametrize(("asked", "captures"), [("off", False), ("auto", True)])
+def test_a_process_is_told_whether_to_capture_graphs(asked: Any, captures: bool) -> None:
+    set_up_torch("cpu", torch.get_num_threads(), cuda_graph=asked)
+    assert captures_graphs() == captures

@@ -42,6 +42,7 @@ KNOWN = {
     "device",
     "matrix_precision",
     "threads",
+    "cuda_graph",
     *ACCEPTING,
 }
 if unknown := set(config) - KNOWN:
@@ -79,6 +80,9 @@ OWNERS = {run: batch.id for batch in BATCHES.values() for run in batch.runs}
 # GPUs is told device=cuda.
 ON_CPU = config["device"] == "cpu" or (config["device"] == "auto" and not has_gpu())
 GPUS = 0 if ON_CPU else 1
+
+# YAML reads a bare off as false.
+CUDA_GRAPH = "off" if config["cuda_graph"] is False else config["cuda_graph"]
 
 # What simulated defects are filled with: of the suite's own data set, or wherever it may lie.
 TEXTURES = str(SUITE.extra_datasets.get("dtd", config["textures_folder"]))

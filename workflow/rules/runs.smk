@@ -12,11 +12,13 @@ rule measure:
     conda:
         "../../environment.yml"
     threads: config["threads"]
+    # Another way to use the GPU gives the same results: were it a parameter, all jobs would be stale.
     resources:
         gpu=GPUS,
         mem_mb=lambda wildcards, attempt: attempt * batch_needs(wildcards).mem_mb,
         runtime=lambda wildcards, attempt: attempt * batch_needs(wildcards).runtime,
         disk_mb=lambda wildcards, attempt: attempt * batch_needs(wildcards).disk_mb,
+        cuda_graph=CUDA_GRAPH,
     params:
         data_root=config["data_root"],
         weights=config["weights_folder"],
@@ -31,7 +33,7 @@ rule measure:
         " --category {wildcards.category:q} --data-root {params.data_root:q}"
         " --weights {params.weights:q} --textures {params.textures:q}"
         " --device {params.device} --matrix-precision {params.precision} --threads {threads}"
-        " 2>&1 | tee {log:q}"
+        " --cuda-graph {resources.cuda_graph} 2>&1 | tee {log:q}"
 
 
 rule time_inference:
