@@ -11,7 +11,7 @@ from torch import Tensor
 from reconpatch.detection.anomaly_map import anomaly_maps
 from reconpatch.features.backbones import Backbone
 from reconpatch.features.layer_maps import as_read
-from reconpatch.utils.provenance import wait_for_gpu
+from reconpatch.utils.devices import wait_for_gpu
 
 if TYPE_CHECKING:
     from reconpatch.methods.method import Method

@@ -69,6 +69,12 @@ def set_up_torch(
     return chosen
 
 
+def wait_for_gpu() -> None:
+    """Wait for the work that this process queued on its GPU, if it uses one."""
+    if torch.cuda.is_initialized():
+        torch.cuda.synchronize()
+
+
 def _own_gpu(asked: torch.device) -> torch.device:
     """The GPU that is asked for, or any; locked by its UUID, as other jobs may number it anew."""
     torch.cuda.init()

@@ -15,6 +15,8 @@ from typing import Any
 import faiss
 import torch
 
+from reconpatch.utils.devices import wait_for_gpu
+
 PACKAGE = Path(__file__).parents[1]
 PACKAGES = (
     "torch",
@@ -62,12 +64,6 @@ def _commit() -> str | None:
     except (OSError, subprocess.CalledProcessError):
         return None
     return head.strip() + ("+" if changed.strip() else "")
-
-
-def wait_for_gpu() -> None:
-    """Wait for the work that this process queued on its GPU, if it uses one."""
-    if torch.cuda.is_initialized():
-        torch.cuda.synchronize()
 
 
 class Stopwatch:
