@@ -8,8 +8,8 @@ from torch import Tensor
 SAMPLE = 2048
 """How many patches are compared; the distance matrix of each space takes 16 MiB."""
 
-ROWS = 16384
-"""Patches that are in double precision at once: 128 MiB of 1,024 dimensions."""
+ROWS = 2048
+"""Patches that are in double precision at once: 16 MiB of 1,024 dimensions."""
 
 
 def effective_rank(features: Tensor) -> float:

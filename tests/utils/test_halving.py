@@ -1,6 +1,7 @@
 import pytest
 import torch
 
+from reconpatch import cli
 from reconpatch.utils.errors import InputError
 from reconpatch.utils.halving import Blocks
 
@@ -51,3 +52,18 @@ def test_one_row_that_does_not_fit_is_told_with_what_it_needed_and_what_there_wa
     for said in ("Tried to allocate 20.00 GiB", "which 11.05 GiB is free.", "device=cpu"):
         assert said in told
     assert "non-PyTorch" not in told
+
+
+def test_a_step_that_runs_out_of_memory_ends_in_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def step() -> None:
+        raise torch.cuda.OutOfMemoryError(REFUSAL)
+
+    monkeypatch.setattr(cli, "app", step)
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    assert ended.value.code == 2
+    (told,) = capsys.readouterr().err.splitlines()
+    assert told.startswith("Error: CUDA out of memory. Tried to allocate 20.00 GiB.")
+    assert "which 11.05 GiB is free." in told
