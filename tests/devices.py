@@ -6,6 +6,7 @@ would lie on a device. Both are without gradients.
 """
 
 import weakref
+from abc import abstractmethod
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -57,8 +58,9 @@ class _Operations(TorchDispatchMode):
                 parts = func.decompose(*args, **(kwargs or {}))
         return self.operate(func, args, kwargs or {}) if parts is NotImplemented else parts
 
+    @abstractmethod
     def operate(self, func: Any, args: Any, kwargs: Any) -> Any:
-        raise NotImplementedError
+        """Run an operation that is made of no others."""
 
 
 class PretendedGpu(_Operations):
