@@ -137,13 +137,9 @@ def _disk(workload: Workload) -> Table:
     if not workload.suite.keep_features:
         by_category: Counter[tuple[str, str]] = Counter()
         for extraction, files in sizes.items():
-            if extraction not in workload.drawn_from:
-                by_category[extraction.dataset, extraction.category] += files["patch features"]
-        drawn = sum(sizes[extraction]["patch features"] for extraction in workload.drawn_from)
+            by_category[extraction.dataset, extraction.category] += files["patch features"]
         left = kept.total() + kinds["masks"]
-        at_once = left + drawn + max(by_category.values(), default=0)
-        # The rules' priorities use up the features that are here before more are made; those that
-        # a figure reads stay until it is drawn.
+        at_once = left + max(by_category.values())
         table.add_row("at a time, a category after another", _size(at_once))
         table.add_row("at the end", _size(left))
     return table

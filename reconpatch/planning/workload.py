@@ -17,7 +17,7 @@ from reconpatch.settings.composed import Ensemble, Refined
 from reconpatch.settings.features import ExtractionSettings, FeatureSettings
 from reconpatch.settings.recipe import Recipe
 from reconpatch.suites.cells import panels
-from reconpatch.suites.runs import Batch, Run, batches, runs_of, timed_runs
+from reconpatch.suites.runs import Batch, Run, batches, timed_runs
 from reconpatch.suites.suite import Suite
 
 
@@ -118,17 +118,6 @@ class Workload:
                 for batch in self.batches
                 for settings in batch.extractions
             )
-        )
-
-    @cached_property
-    def drawn_from(self) -> frozenset[Extraction]:
-        """The patch features that figures read again, so that they stay until those are drawn."""
-        return frozenset(
-            Extraction(run.dataset, run.category, run.recipe.train_extraction)
-            for name in self.figures
-            if self.suite.experiments.figures[name].draws == "embedding"
-            for run in runs_of(self.suite, name)
-            if isinstance(run.recipe, Recipe)
         )
 
     @cached_property

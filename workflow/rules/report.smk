@@ -16,6 +16,8 @@ rule figure:
         f"logs/{SUITE.name}-{{figure}}.log",
     benchmark:
         f"logs/benchmarks/{SUITE.name}-{{figure}}.tsv"
+    # An embedding is the last to read its patch features.
+    priority: 30
     conda:
         "../../environment.yml"
     resources:
