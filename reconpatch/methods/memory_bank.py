@@ -6,6 +6,7 @@ patches is kept, and a test patch is scored by its distance to the nearest of th
 
 from abc import abstractmethod
 from collections.abc import Iterator, Sequence
+from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Generic, Self, TypeVar
 
@@ -89,19 +90,21 @@ class MemoryBankMethod(Method[B], Generic[B]):
         device: "torch.device",
         folder: Path | None = None,
     ) -> Iterator[Self]:
-        """Represent the training patches, and select a coreset, once for all recipes.
+        """Represent the training patches, and select a coreset, once for recipes that do it alike.
 
         The greedy order makes a smaller coreset the beginning of a larger one.
         """
-        largest = max(recipes, key=lambda recipe: recipe.detection.coreset_share)
-        first = cls(largest, device, folder)
-        features = first.represent(training.patches)
-        coreset = first._select(features, training)
-        for recipe in recipes:
-            # One bank at a time is in memory.
-            method = cls(recipe, device, folder)
-            method._keep(features, coreset)
-            yield method
+        for _, alike in groupby(recipes, key=_represented):
+            sharing = list(alike)
+            largest = max(sharing, key=lambda recipe: recipe.detection.coreset_share)
+            first = cls(largest, device, folder)
+            features = first.represent(training.patches)
+            coreset = first._select(features, training)
+            for recipe in sharing:
+                # One bank at a time is in memory.
+                method = cls(recipe, device, folder)
+                method._keep(features, coreset)
+                yield method
 
     def fit(self, training: TrainingSet) -> None:
         """Keep a coreset of the training patches' features."""
@@ -187,3 +190,8 @@ class MemoryBankMethod(Method[B], Generic[B]):
         """Score by what the bank has of the other training images."""
         owners = self.indices // (patches.shape[1] * patches.shape[2])
         return self._score_by(self.bank.without(owners == image), patches)
+
+
+def _represented(recipe: MemoryBankRecipe) -> str:
+    """What decides how patches are represented: all but what is done with the result."""
+    return recipe.model_dump_json(exclude={"detection", "maps"})

@@ -72,6 +72,19 @@ def test_methods_fitted_together_are_those_fitted_alone(name: str, tmp_path: Pat
     assert [method.counts()["memory_bank"] for method in alone] == [12, 60, 24]
 
 
+def test_patchcores_of_several_dimensions_share_a_group() -> None:
+    recipes = [
+        PatchCore.Recipe(
+            representation={"dimension": dimension}, detection={"coreset_share": share}
+        )
+        for dimension, share in ((12, 0.1), (4, 0.2), (4, 0.5), (None, 0.2))
+    ]
+    for recipe, together in zip(recipes, PatchCore.fit_all(recipes, TRAINING, CPU), strict=True):
+        alone = PatchCore(recipe, CPU)
+        alone.fit(TRAINING)
+        assert np.array_equal(alone.score(TEST).patches, together.score(TEST).patches)
+
+
 @pytest.mark.parametrize("name", METHODS)
 def test_a_training_image_is_scored_without_its_own_vectors(name: str, tmp_path: Path) -> None:
     method = new(name, tmp_path)
