@@ -288,6 +288,25 @@ def plan(
 
 
 @app.command()
+def rehearse(
+    suite: SuiteName,
+    output: Annotated[
+        Path, typer.Option(help="The folder of rehearsals; this one's gets the suite's name.")
+    ] = Path("rehearsals"),
+    config: Config = Path("config"),
+    device: Device = "auto",
+    cores: Annotated[
+        str, typer.Option(help="How many cores to use, as snakemake takes it.")
+    ] = "all",
+) -> None:
+    """Run a suite once on a few drawn images, with random weights, before the night is spent."""
+    from reconpatch.planning.rehearsal import rehearse
+
+    if not rehearse(suite, config, output / suite, device, cores):
+        raise typer.Exit(1)
+
+
+@app.command()
 def report(
     suite: SuiteName,
     data_root: DataRoot = Path("data"),

@@ -28,6 +28,8 @@ recipe:
   features: {backbone: efficientnet_lite0, resize: 96, crop: 96}
   detection: {coreset_share: 0.1}
 methods:
+  # Other channels than ReConPatch's.
+  PatchCore: {features: {aggregation: patchcore, layer_dimension: 24, target_dimension: 24}}
   ReConPatch:
     representation: {epochs: 1, batch_size: 128, dimension: 16, projection_dimension: 8}
 refinement: {pool: 1, width: 4, rates: [1, 2]}
@@ -83,7 +85,7 @@ figures:
   figure3:
     caption: embeddings
     draws: embedding
-    of: [{name: ReConPatch}]
+    of: [{name: PatchCore, method: PatchCore}, {name: ReConPatch}]
     along_training: true
   figure4:
     caption: histograms

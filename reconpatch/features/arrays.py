@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Never
 
 import numpy as np
 import numpy.typing as npt
+import torch
 from torch import Tensor
 from tqdm import tqdm
 
@@ -25,6 +26,9 @@ from reconpatch.utils.halving import Blocks
 if TYPE_CHECKING:
     from reconpatch.features.store import Split
     from reconpatch.utils.provenance import Stopwatch
+
+IMAGE_BYTES = 80 * 2**20
+"""What an image of 224 x 224 pixels takes of a GPU at most, with WRN-101 and pooled features."""
 
 ARRAYS = ("train.npy", "test.npy", "masks.npy")
 
@@ -48,7 +52,8 @@ def write_arrays(
         folder: where the files go that ``ARRAYS`` names.
         threads: how many decode images.
         batch_size: images that go through the backbone together; None for the pixels of 16 images
-            of 224 px (on a GPU 64), so that memory does not grow with the image's size.
+            of 224 px, on a GPU as many as a quarter of its memory holds, so that memory does not
+            grow with the image's size.
         watch: takes the seconds of each file.
 
     Returns:
@@ -61,7 +66,11 @@ def write_arrays(
     features, augmentation = settings.features, settings.augmentation
     device = next(backbone.network.parameters()).device
     if batch_size is None:
-        images_of_224 = 64 if device.type == "cuda" else 16
+        images_of_224 = 16
+        if device.type == "cuda":
+            # Of all memory, not of what is free now: the same batches have the same bits.
+            memory = torch.cuda.get_device_properties(device).total_memory
+            images_of_224 = min(256, memory // 4 // IMAGE_BYTES)
         batch_size = max(1, images_of_224 * 224**2 // features.crop**2)
     with watch("masks"), atomic_write(folder / "masks.npy") as aside, aside.open("wb") as file:
         np.save(file, masks(category.test, features, augmentation=augmentation).numpy())

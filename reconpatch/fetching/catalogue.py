@@ -43,6 +43,7 @@ class Dataset(Settings):
         entries: the most files and folders that it may have.
         textures: those of its categories that are textures, the others being objects; None where
             that is not said.
+        pixels: width and height of a category's images, where all of them have one size.
         folders: its folders as published.
     """
 
@@ -58,6 +59,7 @@ class Dataset(Settings):
     unpacked_gib: float = Field(gt=0)
     entries: int = Field(gt=0)
     textures: tuple[str, ...] | None = None
+    pixels: dict[str, tuple[int, int]] = Field(default_factory=dict)
     folders: tuple[Folder, ...]
 
     @property

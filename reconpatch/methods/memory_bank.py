@@ -193,5 +193,5 @@ class MemoryBankMethod(Method[B], Generic[B]):
 
 
 def _represented(recipe: MemoryBankRecipe) -> str:
-    """What decides how patches are represented: all but what is done with the result."""
-    return recipe.model_dump_json(exclude={"detection", "maps"})
+    """What decides how training patches are represented, and the coreset's beginning."""
+    return recipe.model_dump_json(exclude={"augmentation", "detection", "maps"})

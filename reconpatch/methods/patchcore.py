@@ -6,13 +6,15 @@ code (amazon-science/patchcore-inspection, Apache-2.0) was read, and none of it 
 Reads: patch features. Learns: nothing.
 
 Departs from its paper: the coreset is the exact greedy one in the full dimension, where the public
-code selects approximately on a random projection; scores are re-weighted as ReConPatch's are
-(Eq. 10 on every patch, by default), so that the two differ in their features alone.
+code selects approximately on a random projection. Images are scored as in the paper, by the top
+patch, re-weighted; its public code leaves that out. Distances are squared as in that code, which
+changes anomaly maps; the paper has them plain.
 """
 
 from typing import TYPE_CHECKING, Literal
 
 from reconpatch.methods.memory_bank import MemoryBankMethod, MemoryBankRecipe
+from reconpatch.settings.detection import DetectionSettings
 from reconpatch.settings.representation import PoolingSettings
 
 if TYPE_CHECKING:
@@ -21,14 +23,23 @@ if TYPE_CHECKING:
     from reconpatch.features.store import Patches
 
 
+class PatchCoreDetectionSettings(DetectionSettings):
+    """PatchCore's own form of Eqs. 9-10."""
+
+    reweighting: Literal["every_patch", "top_patch", "none"] = "top_patch"
+    squared_distances: bool = True
+
+
 class PatchCoreRecipe(MemoryBankRecipe):
     """PatchCore's settings.
 
     Attributes:
+        detection: from features to scores.
         representation: the dimension that patch features are pooled to, where one is given.
     """
 
     method: Literal["PatchCore"] = "PatchCore"
+    detection: PatchCoreDetectionSettings = PatchCoreDetectionSettings()
     representation: PoolingSettings = PoolingSettings()
 
 

@@ -1,11 +1,16 @@
 """Training of the refinement network on simulated defects (Appendix D)."""
 
 import math
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
+from torch import Tensor
 from tqdm import tqdm
 
 from reconpatch.refinement.losses import focal_loss, l1_loss
@@ -118,9 +123,8 @@ def _epoch(
     steps = images // size
     total = torch.zeros((), device=device)
     network.train()
-    for step in range(steps):
-        rows = order[step * size : (step + 1) * size]
-        pixels, maps, masks = (t.to(device) for t in pool.batch(rows, shown[rows]))
+    for batch in _prepared(pool, order[: steps * size].reshape(steps, size), shown):
+        pixels, maps, masks = (tensor.to(device) for tensor in batch)
         logits = network(pixels, maps)
         loss = focal_loss(logits, masks, settings.focal_gamma, settings.focal_alpha)
         loss = loss + settings.l1_weight * l1_loss(logits, masks)
@@ -130,3 +134,16 @@ def _epoch(
         total += loss.detach()
     mean: float = total.item() / steps
     return mean
+
+
+def _prepared(
+    pool: Pool, batches: npt.NDArray[np.int64], shown: npt.NDArray[np.int64]
+) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+    """Yield mini-batches of the pool, each prepared while the step before it is taken."""
+    with ThreadPoolExecutor(1) as worker:
+        prepared: deque[Future[tuple[Tensor, Tensor, Tensor]]] = deque()
+        for rows in batches:
+            prepared.append(worker.submit(pool.batch, rows, shown[rows]))
+            if len(prepared) > 1:
+                yield prepared.popleft().result()
+        yield prepared.popleft().result()

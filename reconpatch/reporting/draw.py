@@ -94,8 +94,8 @@ def _embedding(suite: Suite, name: str, results: Path) -> Figure:
     rows, positions = sample_patches(images, h, w, EMBEDDED, suite.seeds[0])
 
     def drawn(run: RecipeRun) -> npt.NDArray[np.floating]:
-        flat = run.train_features.patches("train").reshape(-1, patches.shape[-1])
-        return flat[rows][:, None, None]
+        own = run.train_features.patches("train")  # PatchCore's may have other channels.
+        return own.reshape(-1, own.shape[-1])[rows][:, None, None]
 
     def coordinates(features: Tensor) -> npt.NDArray[np.float32]:
         return embed(features.numpy(), suite.seeds[0])

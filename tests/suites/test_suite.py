@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from reconpatch.methods.patchcore import PatchCoreRecipe
+from reconpatch.methods.patchcore import PatchCoreDetectionSettings, PatchCoreRecipe
 from reconpatch.methods.reconpatch import ReConPatchRecipe
 from reconpatch.settings.detection import DetectionSettings
 from reconpatch.suites.cells import cells
@@ -52,7 +52,8 @@ def test_a_model_changes_what_it_names_and_keeps_the_rest(tmp_path: Path) -> Non
     patchcore = suite.recipe_of("single", "PatchCore")
     assert isinstance(patchcore, PatchCoreRecipe)
     assert patchcore.learned is None
-    assert patchcore.detection == recipe.detection == DetectionSettings(coreset_share=0.2)
+    assert recipe.detection == DetectionSettings(coreset_share=0.2)
+    assert patchcore.detection == PatchCoreDetectionSettings(coreset_share=0.2)
 
 
 def test_seeds_multiply_the_runs_and_grids_thin_them_out(tmp_path: Path) -> None:
