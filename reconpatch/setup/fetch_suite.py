@@ -28,14 +28,19 @@ def fetch_suite(
     ``accepted`` names those whose licence the user has accepted.
 
     Raises:
-        InputError: something is damaged or cannot be fetched, or ``only`` names a data set that
-            the suite does not need.
+        InputError: something is damaged or cannot be fetched, ``only`` names a data set that the
+            suite does not need, or ``accepted`` one that is not known.
     """
     catalogue = load_catalogue(config)
     roots = suite.roots(catalogue) | suite.extra_datasets
     if unknown := sorted(set(only or ()) - set(roots) - {WEIGHTS}):
         needed = ", ".join([*roots, WEIGHTS])
         raise InputError(f"Suite {suite.name} does not need {unknown[0]}; it needs: {needed}.")
+    if unknown := sorted(set(accepted) - set(catalogue)):
+        raise InputError(
+            f"There is no data set {unknown[0]} whose licence could be accepted; there are: "
+            f"{', '.join(catalogue)}."
+        )
     console = Console(highlight=False, soft_wrap=True)
     # Weights come first because they are smaller.
     if only is None or WEIGHTS in only:

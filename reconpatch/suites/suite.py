@@ -319,6 +319,11 @@ def load_suite(path: Path, data_root: Path, config: Path) -> Suite:
     """
     if not path.is_file():
         known = sorted(other.stem for other in path.parent.glob("*.yaml"))
+        if not known:
+            raise InputError(
+                f"There are no suites in {path.parent}: go to the folder that holds config/, or "
+                "give another with --config."
+            )
         raise InputError(f"There is no suite {path.stem}; there are: {', '.join(known)}.")
     try:
         content = yaml.safe_load(path.read_text())
@@ -339,7 +344,8 @@ def load_suite(path: Path, data_root: Path, config: Path) -> Suite:
         }
         if unknown := sorted(set(content["extra_datasets"]) - set(catalogue)):
             raise InputError(
-                f"{path}: extra_datasets: {config / 'datasets'} knows no {unknown[0]}."
+                f"{path}: extra_datasets: there is no {unknown[0]}; there are: "
+                f"{', '.join(catalogue)}. Others stand in {config / 'datasets'} (docs/data.md)."
             )
         chosen = content.pop("experiments", "experiments.yaml")
         names = [chosen] if isinstance(chosen, str) else chosen

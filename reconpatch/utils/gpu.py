@@ -1,6 +1,6 @@
 """GPUs of this machine, without waiting for torch: whether there is one, and whose it is."""
 
-import os
+import getpass
 import sys
 import tempfile
 import time
@@ -9,7 +9,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-LOCKS = Path(tempfile.gettempdir()) / f"reconpatch-{os.getuid()}"
+LOCKS = Path(tempfile.gettempdir()) / f"reconpatch-{getpass.getuser()}"
 """One file a GPU of this machine, locked by the process that has it."""
 
 POLL = 1.0

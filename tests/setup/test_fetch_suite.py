@@ -204,3 +204,10 @@ def test_bottle_with_three_flaws_is_told_by_doctor_and_workflow(tmp_path: Path) 
     wanted = f"results/data/{suite.datasets[0].id}/bottle/category.json"
     stopped = snakemake(tmp_path, wanted, "--config", "suite=mvtec-lite", succeeds=False)
     assert {line for line in stopped.splitlines() if line.startswith("- ")} == flaws
+
+
+def test_a_licence_of_a_data_set_that_is_not_known_cannot_be_accepted(tmp_path: Path) -> None:
+    check_out(tmp_path)
+    command = ["fetch", "--suite", "demo", "--config", str(tmp_path / "config")]
+    result = CliRunner().invoke(app, [*command, "--accept", "mvtek"])
+    assert "There is no data set mvtek whose licence could be accepted" in str(result.exception)

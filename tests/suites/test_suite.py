@@ -91,7 +91,7 @@ def test_another_split_of_the_same_data_set_has_other_results(tmp_path: Path) ->
         ('["3", "5"]', '["3", "6"]', "tableS1 has no row, column or category '6'"),
         ("models:", "modles:", "models: Field required"),
         ("title:", "title: [", "is not YAML"),
-        ("title:", "extra_datasets: {ddt: textures}\ntitle:", "datasets knows no ddt"),
+        ("title:", "extra_datasets: {ddt: textures}\ntitle:", "there is no ddt; there are: mvtec"),
     ],
 )
 def test_mistakes_are_named_with_their_place(
@@ -99,6 +99,11 @@ def test_mistakes_are_named_with_their_place(
 ) -> None:
     with pytest.raises(InputError, match=complaint):
         load(tmp_path, WHOLE.replace(old, new))
+
+
+def test_a_folder_without_suites_says_where_to_go(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"There are no suites in .*: go to the folder that holds"):
+        load_suite(tmp_path / "config" / "suites" / "demo.yaml", tmp_path, tmp_path / "config")
 
 
 def test_an_impossible_recipe_names_method_and_model(tmp_path: Path) -> None:
