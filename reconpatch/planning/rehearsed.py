@@ -1,5 +1,6 @@
 """What a rehearsal took: seconds a unit, peak memory and bytes on disk, a distinct shape a row."""
 
+from collections import defaultdict
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -37,7 +38,7 @@ class Shape(NamedTuple):
     """A row: what has this shape, how many recipes do, and what the first of them took.
 
     Attributes:
-        seconds: of each step, a unit.
+        seconds: by unit, of all steps that have it.
         peak_mib: of the process that did it, so far as it had come.
         written: bytes on disk.
     """
@@ -145,23 +146,21 @@ def _steps(workload: Workload, run: Run) -> int:
 
 
 def _units(seconds: dict[str, float], counts: dict[str, int]) -> dict[str, float]:
-    return {
-        step: taken / counts[UNITS[step]]
-        for step, taken in seconds.items()
-        if step in UNITS and counts.get(UNITS[step])
-    }
+    taken: defaultdict[str, float] = defaultdict(float)
+    for step, spent in seconds.items():
+        if unit := UNITS.get(step):
+            taken[unit] += spent
+    return {unit: spent / counts[unit] for unit, spent in taken.items() if counts.get(unit)}
 
 
 def print_shapes(shapes: list[Shape], console: Console) -> None:
-    """Print a row for each step of each shape."""
-    table = Table("shape", "recipes", "step", "seconds", "a", "peak MiB", "MB written", box=None)
-    for column in table.columns[1::2]:
-        column.justify = "right"
+    """Print a row for each shape."""
+    units = (STEP, TRAIN, TEST)
+    table = Table("shape", box=None)
+    for column in ("recipes", *(f"s a {unit}" for unit in units), "peak MiB", "MB written"):
+        table.add_column(column, justify="right")
     for shape in shapes:
-        first = [shape.name, str(shape.recipes)]
-        last = [str(shape.peak_mib), f"{shape.written / 1e6:.1f}"]
-        for step, seconds in shape.seconds.items():
-            table.add_row(*first, step, f"{seconds:.4f}", UNITS[step], *last)
-            first, last = ["", ""], ["", ""]
-        table.add_section()
+        seconds = (f"{shape.seconds[u]:.3f}" if u in shape.seconds else "" for u in units)
+        written = f"{shape.written / 1e6:.1f}"
+        table.add_row(shape.name, str(shape.recipes), *seconds, str(shape.peak_mib), written)
     console.print(table)
