@@ -3,7 +3,8 @@
 import numpy as np
 import numpy.typing as npt
 
-BLOCK = 1 << 22
+from reconpatch.evaluation.thresholds import Thresholds, checked, thresholds
+
 POINTS = 400
 """Points of a drawn ROC curve; more would not be visible."""
 
@@ -11,11 +12,8 @@ POINTS = 400
 def auroc(scores: npt.NDArray[np.floating], anomalous: npt.NDArray[np.bool_]) -> float:
     """Return the probability that an anomalous score exceeds a normal one; ties count half.
 
-    This is the area under the ROC curve over all thresholds. Only the rarer class is sorted; the
-    scores of the other are looked up in it block by block. Memory beside the scores is that of the
-    rarer class and a few blocks.
-
-    Scores and labels may have any shape, the same for both.
+    This is the area under the ROC curve over all thresholds. Scores and labels may have any shape,
+    the same for both.
 
     Raises:
         ValueError: one of the classes is empty, or a score is not a number.
@@ -25,18 +23,17 @@ def auroc(scores: npt.NDArray[np.floating], anomalous: npt.NDArray[np.bool_]) ->
         >>> auroc(scores, np.array([False, False, True, True]))
         0.75
     """
-    scores, anomalous = _checked(scores, anomalous)
-    positive, negative = scores[anomalous], scores[~anomalous]
-    rare, common = sorted((positive, negative), key=len)
-    rare.sort()
-    below_or_equal = below = 0
-    for start in range(0, len(common), BLOCK):
-        block = np.sort(common[start : start + BLOCK])
-        below += int(np.searchsorted(rare, block, side="left").sum())
-        below_or_equal += int(np.searchsorted(rare, block, side="right").sum())
-    # Pairs in which the common class is ahead, ties half.
-    ahead = (below + below_or_equal) / 2 / (len(rare) * len(common))
-    return ahead if common is positive else 1 - ahead
+    return auroc_of(thresholds(scores, anomalous))
+
+
+def auroc_of(found: Thresholds) -> float:
+    """Return the AUROC of scores that are counted already."""
+    times = np.diff(found.true, prepend=0)
+    # Pairs in which the normal score is ahead, twice; exact, as all are whole numbers.
+    behind, pairs = int(times @ (found.false + found.false_above)), found.anomalous * found.normal
+    if found.anomalous <= found.normal:
+        return 1 - behind / 2 / pairs
+    return (2 * pairs - behind) / 2 / pairs
 
 
 def roc_curve(
@@ -55,7 +52,7 @@ def roc_curve(
         >>> true.tolist()
         [0.0, 0.5, 0.5, 1.0, 1.0]
     """
-    scores, anomalous = _checked(scores, anomalous)
+    scores, anomalous = checked(scores, anomalous)
     order = np.argsort(scores)[::-1]
     # A threshold passes equal scores together.
     corners = np.r_[np.flatnonzero(np.diff(scores[order])), len(scores) - 1]
@@ -64,14 +61,3 @@ def roc_curve(
     false = np.r_[0, (corners + 1 - positives) / (len(scores) - positives[-1])]
     kept = np.unique(np.searchsorted(true + false, np.linspace(0, 2, POINTS + 1)))
     return false[kept], true[kept]
-
-
-def _checked(
-    scores: npt.NDArray[np.floating], anomalous: npt.NDArray[np.bool_]
-) -> tuple[npt.NDArray[np.floating], npt.NDArray[np.bool_]]:
-    """Return both as flat arrays, or raise an error if they have no ROC curve."""
-    if np.isnan(scores).any():
-        raise ValueError("a score is not a number, so that it has no rank")
-    if anomalous.all() or not anomalous.any():
-        raise ValueError("a ROC curve and its area need normal and anomalous scores")
-    return scores.ravel(), anomalous.ravel()

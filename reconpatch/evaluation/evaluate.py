@@ -5,15 +5,25 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from reconpatch.evaluation.auroc import auroc
-from reconpatch.evaluation.bootstrap import image_replicates, pixel_replicates, resamplings
+from reconpatch.evaluation.auroc import auroc_of
+from reconpatch.evaluation.bootstrap import (
+    image_replicates,
+    precision_recall_replicates,
+    resamplings,
+)
 from reconpatch.evaluation.discriminability import (
     discriminability_index,
     discriminability_replicates,
 )
+from reconpatch.evaluation.pixel_bootstrap import LIMITS, pixel_histograms, pixel_replicates
+from reconpatch.evaluation.precision_recall import average_precision, f1_max
+from reconpatch.evaluation.region_overlap import aupro, region_weights
+from reconpatch.evaluation.thresholds import thresholds
 
 Array = npt.NDArray[np.float32]
 REPLICATES = 1000
+PIXEL_METRICS = ("pixel_auroc", "pixel_ap", "pixel_f1_max", *LIMITS)
+NO_DEFECT = "no defective pixel lies within the crop"
 
 
 def evaluate(
@@ -37,22 +47,37 @@ def evaluate(
             so that their differences are paired, and another for each category.
     """
     counts = resamplings(anomalous, REPLICATES, resampling_seed)
+    of_images = thresholds(image_scores, anomalous)
     metrics: dict[str, float | None] = {
-        "image_auroc": auroc(image_scores, anomalous),
-        "pixel_auroc": None,
+        "image_auroc": auroc_of(of_images),
+        "image_ap": average_precision(of_images),
+        "image_f1_max": f1_max(of_images),
+        **dict.fromkeys(PIXEL_METRICS),
         "discriminability_index": discriminability_index(
             image_scores[~anomalous], image_scores[anomalous]
         ),
     }
-    replicates = {"image_auroc": image_replicates(image_scores, anomalous, counts)}
+    precision, f1 = precision_recall_replicates(image_scores, anomalous, counts)
+    replicates = {
+        "image_auroc": image_replicates(image_scores, anomalous, counts),
+        "image_ap": precision,
+        "image_f1_max": f1,
+    }
     reasons = {}
-    if masks is None:
-        reasons["pixel_auroc"] = "the category has no masks"
-    elif not masks.any():
-        reasons["pixel_auroc"] = "no defective pixel lies within the crop"
+    if masks is None or not masks.any():
+        why = "the category has no masks" if masks is None else NO_DEFECT
+        reasons.update(dict.fromkeys(PIXEL_METRICS, why))
     else:
-        metrics["pixel_auroc"] = auroc(maps, masks)
-        replicates["pixel_auroc"] = pixel_replicates(maps, masks, counts)
+        shares, regions = region_weights(masks)
+        of_pixels = thresholds(maps, masks)
+        metrics["pixel_auroc"] = auroc_of(of_pixels)
+        metrics["pixel_ap"] = average_precision(of_pixels)
+        metrics["pixel_f1_max"] = f1_max(of_pixels)
+        for name, limit in LIMITS.items():
+            metrics[name] = aupro(
+                of_pixels, maps[masks], np.concatenate(shares), int(regions.sum()), limit
+            )
+        replicates |= pixel_replicates(pixel_histograms(maps, masks, shares, regions), counts)
     if metrics["discriminability_index"] is None:
         reasons["discriminability_index"] = "neither normal nor anomalous scores vary"
     else:

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from reconpatch.evaluation.evaluate import REPLICATES
+from reconpatch.evaluation.evaluate import PIXEL_METRICS, REPLICATES
 from reconpatch.planning.workload import Extraction, RunWork, Workload
 from reconpatch.settings.composed import Refined
 from reconpatch.settings.features import FeatureSettings
@@ -41,8 +41,9 @@ def kept_bytes(workload: Workload) -> Counter[str]:
     for work in workload.members:
         kinds["training scores"] += FLOAT * work.sizes.train_patches
     for run in workload.runs:
-        # Of image AUROC, d', and with masks pixel AUROC.
-        metrics = 2 + workload.images[run.dataset, run.category].has_masks
+        # Of the three image metrics and d', and with masks of the pixel metrics.
+        masks = workload.images[run.dataset, run.category].has_masks
+        metrics = 4 + len(PIXEL_METRICS) * masks
         kinds["replicates"] += DOUBLE * REPLICATES * metrics
     return kinds
 

@@ -31,6 +31,12 @@ class Form:
 METRICS: dict[Metric, Form] = {
     "image_auroc": Form("image AUROC", "%"),
     "pixel_auroc": Form("pixel AUROC", "%"),
+    "image_ap": Form("image AP", "%"),
+    "image_f1_max": Form("image F1-max", "%"),
+    "pixel_ap": Form("pixel AP", "%"),
+    "pixel_f1_max": Form("pixel F1-max", "%"),
+    "aupro_30": Form("AU-PRO 30 %", "%"),
+    "aupro_5": Form("AU-PRO 5 %", "%"),
     "inference_ms": Form("time", "ms"),
     "discriminability_index": Form("d′", ""),
     "effective_rank": Form("effective rank", "", 1),

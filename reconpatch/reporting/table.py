@@ -14,7 +14,7 @@ import pandas as pd
 
 from reconpatch.evaluation.bootstrap import interval
 from reconpatch.evaluation.evaluate import REPLICATES
-from reconpatch.reporting.formats import NOT_MEASURED, NOT_RUN
+from reconpatch.reporting.formats import METRICS, NOT_MEASURED, NOT_RUN
 from reconpatch.settings.composed import AnyRecipe
 from reconpatch.suites.cells import Cell, cells
 from reconpatch.suites.runs import Run
@@ -248,7 +248,7 @@ def _of_place(
             return str(reason)
         if cell.metric not in record["metrics"]:
             return f"{NOT_MEASURED}{run.id}, which has no {cell.metric}"
-        unit = 100 if cell.metric in ("image_auroc", "pixel_auroc") else 1
+        unit = 100 if METRICS[cell.metric].unit == "%" else 1
         values.append(unit * record["metrics"][cell.metric])
         if (resampled := results.replicates(run).get(cell.metric)) is not None:
             replicates.append(unit * resampled)

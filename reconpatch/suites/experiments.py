@@ -21,6 +21,12 @@ from reconpatch.utils.errors import InputError
 Metric = Literal[
     "image_auroc",
     "pixel_auroc",
+    "image_ap",
+    "image_f1_max",
+    "pixel_ap",
+    "pixel_f1_max",
+    "aupro_30",
+    "aupro_5",
     "inference_ms",
     "discriminability_index",
     "effective_rank",

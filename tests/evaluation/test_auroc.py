@@ -9,7 +9,7 @@ from sklearn.metrics import roc_auc_score
 from reconpatch.evaluation.auroc import POINTS, auroc, roc_curve
 from tests import naive
 
-MODULE = import_module("reconpatch.evaluation.auroc")
+MODULE = import_module("reconpatch.evaluation.thresholds")
 
 
 @st.composite

@@ -9,17 +9,26 @@ from reconpatch.evaluation.auroc import auroc
 from reconpatch.evaluation.bootstrap import (
     image_replicates,
     interval,
-    pixel_replicates,
+    precision_recall_replicates,
     resamplings,
 )
+from reconpatch.evaluation.evaluate import evaluate
+from reconpatch.evaluation.pixel_bootstrap import pixel_histograms, pixel_replicates
+from reconpatch.evaluation.precision_recall import average_precision, f1_max
+from reconpatch.evaluation.region_overlap import region_weights
+from reconpatch.evaluation.thresholds import thresholds
 
-MODULE = import_module("reconpatch.evaluation.bootstrap")
+MODULE = import_module("reconpatch.evaluation.pixel_bootstrap")
 SEEDS = st.integers(0, 2**32 - 1)
 
 
 def repeated_auroc(scores: np.ndarray, anomalous: np.ndarray, counts: np.ndarray) -> float:
     """The AUROC of the images written out as often as they are drawn."""
     return auroc(np.repeat(scores, counts, axis=0), np.repeat(anomalous, counts, axis=0))
+
+
+def by_pixel(maps: np.ndarray, masks: np.ndarray, counts: np.ndarray) -> dict[str, np.ndarray]:
+    return pixel_replicates(pixel_histograms(maps, masks, *region_weights(masks)), counts)
 
 
 def labelled_maps(
@@ -60,7 +69,7 @@ def test_a_pixel_replicate_is_off_by_no_more_than_the_bound(
     counts = resamplings(labels, 5, seed)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(MODULE, "BINS", bins)
-        found = pixel_replicates(maps, masks, counts)
+        found = by_pixel(maps, masks, counts)["pixel_auroc"]
     normal = (~masks).sum(axis=(1, 2))
     bounds = counts.max(axis=1) * normal.sum() / (2 * bins * (counts @ normal))
     if masks.sum() <= bins:
@@ -74,7 +83,7 @@ def test_each_image_once_is_the_plain_auroc_though_bins_come_from_a_sample(
 ) -> None:
     maps, masks, _ = labelled_maps(np.random.default_rng(0), 120, 10_000)
     monkeypatch.setattr(MODULE, "SAMPLE", 20_000)
-    (found,) = pixel_replicates(maps, masks, np.ones((1, 7), dtype=np.int64))
+    (found,) = by_pixel(maps, masks, np.ones((1, 7), dtype=np.int64))["pixel_auroc"]
     assert found == pytest.approx(auroc(maps, masks), abs=1e-5)
 
 
@@ -86,7 +95,45 @@ def test_a_flat_background_is_a_bin_of_its_own(monkeypatch: pytest.MonkeyPatch) 
     # Every other one of the defect's scores is a quantile: the one next to the background is not.
     maps[masks] = np.finfo(np.float32).tiny * np.array([-1, 1, 2, 3, 4])
     counts = np.array([[1, 1], [0, 3]])
-    assert pixel_replicates(maps, masks, counts) == pytest.approx(4 / 5, abs=1e-12)
+    assert by_pixel(maps, masks, counts)["pixel_auroc"] == pytest.approx(4 / 5, abs=1e-12)
+
+
+@given(seed=SEEDS, levels=st.sampled_from([1, 3, 1000]))
+@settings(max_examples=60, deadline=None)
+def test_replicates_of_precision_are_those_of_the_images_written_out(
+    seed: int, levels: int
+) -> None:
+    rng = np.random.default_rng(seed)
+    scores = rng.integers(0, levels, 20).astype(np.float32)
+    labels = rng.permutation(20) < 8
+    counts = resamplings(labels, 5, seed)
+    for found, exact in zip(
+        precision_recall_replicates(scores, labels, counts),
+        (average_precision, f1_max),
+        strict=True,
+    ):
+        expected = [
+            exact(thresholds(np.repeat(scores, drawn), np.repeat(labels, drawn)))
+            for drawn in counts
+        ]
+        assert found == pytest.approx(expected, abs=1e-12)
+
+
+def test_each_image_once_gives_every_metrics_own_value_to_the_bins_width() -> None:
+    maps, masks, labels = labelled_maps(np.random.default_rng(1), 120, 10_000)
+    exact = evaluate(maps.max(axis=(1, 2)), labels, maps, masks, 0)[0]["metrics"]
+    once = by_pixel(maps, masks, np.ones((1, 7), dtype=np.int64))
+    assert set(once) == {"pixel_auroc", "pixel_ap", "pixel_f1_max", "aupro_30", "aupro_5"}
+    for name, found in once.items():
+        assert found == pytest.approx(exact[name], abs=1e-3), name
+
+
+def test_a_replicate_without_defective_pixels_has_no_pixel_metric() -> None:
+    maps = np.arange(32, dtype=np.float32).reshape(2, 4, 4)
+    masks = np.zeros_like(maps, dtype=np.bool_)
+    masks[1, 0, 0] = True
+    found = by_pixel(maps, masks, np.array([[2, 0], [1, 1]]))
+    assert all(np.isnan(values).tolist() == [True, False] for values in found.values())
 
 
 def test_replicates_keep_the_classes_sizes_and_follow_from_the_seed() -> None:
@@ -130,10 +177,10 @@ def test_without_two_classes_of_numbers_there_are_no_replicates() -> None:
         assert np.isnan(image_replicates(np.array([1.0, 2.0]), labels, once)).all()
     # The only image with defective pixels is drawn by one of the two.
     maps, counts = np.array([[[2]], [[1]]], dtype=np.float32), np.array([[0, 2], [1, 1]])
-    found = pixel_replicates(maps, both[:, None, None], counts)
+    found = by_pixel(maps, both[:, None, None], counts)["pixel_auroc"]
     np.testing.assert_array_equal(found, [np.nan, 1])
     assert interval(found) == (1, 1)
     with pytest.raises(ValueError, match="not a number"):
         image_replicates(np.array([1.0, np.nan]), both, once)
     with pytest.raises(ValueError, match="not a number"):
-        pixel_replicates(np.full((2, 1, 1), np.nan, dtype=np.float32), both[:, None, None], once)
+        by_pixel(np.full((2, 1, 1), np.nan, dtype=np.float32), both[:, None, None], once)

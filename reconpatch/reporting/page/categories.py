@@ -15,11 +15,13 @@ from scipy.ndimage import binary_erosion
 
 from reconpatch.evaluation.auroc import roc_curve
 from reconpatch.reporting.drawings.maps import over_grey
+from reconpatch.reporting.formats import METRICS
 from reconpatch.reporting.page.table_view import anchor
 from reconpatch.reporting.scored_images import Masks, ScoredImages
 from reconpatch.reporting.table import Results
 from reconpatch.runs.recipe_run import RecipeRun
 from reconpatch.settings.recipe import Recipe
+from reconpatch.suites.experiments import Metric
 from reconpatch.suites.runs import Run
 from reconpatch.suites.suite import Place, Suite
 from reconpatch.utils.errors import InputError
@@ -33,6 +35,18 @@ SIDE, QUALITY = 192, 82
 
 SHOWN = 2
 """Pictures of each sort."""
+SHARES: tuple[Metric, ...] = (
+    "image_auroc",
+    "image_ap",
+    "image_f1_max",
+    "pixel_auroc",
+    "pixel_ap",
+    "pixel_f1_max",
+    "aupro_30",
+    "aupro_5",
+)
+"""The metrics that are shares, as a category's table has them."""
+
 PAPERS = ("PatchCore", "ReConPatch")
 """The methods that every suite may have measured; of the last the page shows maps."""
 
@@ -55,7 +69,7 @@ class MethodView:
 
     ``normal`` and ``anomalous`` count the test images of each bar of a histogram between ``ends``.
     Curves are false and true positive rates. Without masks there is nothing about pixels; where no
-    score varies there is no ``index``, d'.
+    score varies there is no ``index``, d'. ``values`` are all metrics as text, by their names.
     """
 
     name: str
@@ -68,6 +82,7 @@ class MethodView:
     ends: tuple[float, float]
     image_curve: Points
     pixel_curve: Points
+    values: dict[str, str]
 
 
 @dataclass(frozen=True)
@@ -138,6 +153,11 @@ def _method(scored: ScoredImages, metrics: dict[str, Any]) -> MethodView:
         ends=(float(edges[0]), float(edges[-1])),
         image_curve=_curve(images, anomalous),
         pixel_curve=[] if pixel is None else _curve(scored.maps, scored.masks),
+        values={
+            METRICS[name].name: METRICS[name].text(100 * metrics[name])
+            for name in SHARES
+            if metrics[name] is not None
+        },
     )
 
 
