@@ -12,10 +12,11 @@ from reconpatch.settings.features import FeatureSettings
 
 
 @cache
-def untrained_backbone(settings: FeatureSettings) -> nn.Module:
+def untrained_backbone(settings: FeatureSettings, *, norms: bool = False) -> nn.Module:
     """Return the settings' backbone on torch's device ``meta``.
 
-    Nothing is read, downloaded or computed there: only shapes come out.
+    Nothing is read, downloaded or computed there: only shapes come out. They need no normalisation
+    layers, which take most of the time on this device; ``norms`` keeps them.
 
     Raises:
         InputError: timm does not know the backbone, or it has no map at a layer's stride.
@@ -25,7 +26,6 @@ def untrained_backbone(settings: FeatureSettings) -> nn.Module:
     with torch.device("meta"):
         network: nn.Module = timm.create_model(name, features_only=True, out_indices=indices)
     for part, module in list(network.named_modules()):
-        # They keep a map's shape, but take most of the time on this device.
-        if isinstance(module, nn.BatchNorm2d):
+        if isinstance(module, nn.BatchNorm2d) and not norms:
             network.set_submodule(part, nn.Identity())
     return network.eval()

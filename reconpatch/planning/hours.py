@@ -1,0 +1,85 @@
+"""Expected hours on named cards, with the sum's terms and the assumptions behind them."""
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+
+from reconpatch.planning.gpu_time import (
+    Assumptions,
+    assumptions,
+    cards,
+    gpu_seconds,
+    host_seconds,
+)
+from reconpatch.planning.suite_work import Part, suite_work
+from reconpatch.planning.workload import Workload
+
+FORMULA = (
+    "Hours of a part = max(launches x s, replays x s + FLOPs / (share x peak) + bytes / "
+    "(share x bandwidth)) + host. A card's column has what the card takes; host is the same for "
+    "all: decoding, disk, copies to the GPU, and what is computed on the CPU. Nothing is taken to "
+    "overlap."
+)
+NOT_COUNTED = (
+    "Not counted: inspect, time measurements, figures, the report, the start of processes, and "
+    "work that is done already."
+)
+
+
+def expected_hours(workload: Workload) -> RenderableType:
+    """Return the table of a suite's expected hours, and in short lines what they rest on."""
+    given, parts = assumptions(), suite_work(workload)
+    without = sorted({work.recipe.method for work in workload.works if not work.counter})
+    notes = [FORMULA, NOT_COUNTED]
+    if without:
+        notes.append(f"Nor methods that do not count their work: {', '.join(without)}.")
+    return Group(_hours(parts, given), "", *notes, "", _given(given), "", _cards())
+
+
+def _hours(parts: dict[str, Part], given: Assumptions) -> Table:
+    table = Table("expected hours", box=None)
+    columns = ("number", "launches", "replays", "TFLOP", "GB", "host", *(c.name for c in cards()))
+    for column in columns:
+        table.add_column(column, justify="right")
+    totals = [0.0] * (1 + len(cards()))
+    for name, part in parts.items():
+        if not part.count:
+            continue
+        work = part.work
+        seconds = [host_seconds(work, given), *(gpu_seconds(work, c, given) for c in cards())]
+        hours = [each / 3600 for each in seconds]
+        totals = [total + each for total, each in zip(totals, hours, strict=True)]
+        table.add_row(
+            name,
+            str(part.count),
+            f"{work['launches'] / 1e6:.1f} M",
+            f"{work['replays'] / 1e6:.1f} M",
+            f"{(work['FLOPs'] + work['FP64 FLOPs']) / 1e12:,.0f}",
+            f"{work['bytes'] / 1e9:,.0f}",
+            *(f"{each:.2f}" for each in hours),
+        )
+    host, *on_cards = totals
+    table.add_section()
+    table.add_row("together", *[""] * 5, *(f"{each:.2f}" for each in totals))
+    table.add_row("with the host's", *[""] * 6, *(f"{host + each:.2f}" for each in on_cards))
+    return table
+
+
+def _given(given: Assumptions) -> Table:
+    table = Table("assumption", box=None)
+    table.add_column("value", justify="right")
+    table.add_column("unit")
+    table.add_column("where from")
+    for name, assumed in given.items():
+        table.add_row(name, f"{assumed.value:g}", assumed.unit, assumed.source)
+    return table
+
+
+def _cards() -> Table:
+    table = Table("card", box=None)
+    for column in ("FP32 TFLOP/s", "FP64 TFLOP/s", "GB/s"):
+        table.add_column(column, justify="right")
+    table.add_column("where from")
+    for card in cards():
+        rates = (card.flops / 1e12, card.double_flops / 1e12, card.bandwidth / 1e9)
+        table.add_row(card.name, *(f"{rate:g}" for rate in rates), card.source)
+    return table
