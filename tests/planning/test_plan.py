@@ -80,9 +80,9 @@ def test_work_is_what_a_hand_counts(made_up: Workload) -> None:
     assert len(made_up.works) == 4 * 6
     assert len(made_up.ensembles) == 4
     assert len(made_up.members) == 4 * 2  # of which one is also refined
-    # Each image as it is and three times changed.
+    # Each image as it is and three times changed: colours, mask and map.
     pools = [pool_bytes(made_up, run) for run in made_up.refinements]
-    assert pools == [4 * 4 * 209 * 224**2] * 2 + [4 * 4 * 224 * 224**2] * 2
+    assert pools == [8 * 4 * 209 * 224**2] * 2 + [8 * 4 * 224 * 224**2] * 2
     assert len(made_up.learned) == 4 * 3  # 1 %, 10 % and changed share one
     assert len(timed_runs(made_up.suite)) == 2
     work = made_up.works[0]
