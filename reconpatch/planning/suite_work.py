@@ -101,7 +101,7 @@ def _shared(work: RunWork) -> tuple[str, str, str, int]:
 
 
 def _refinements(workload: Workload) -> dict[str, Part]:
-    simulated, scored, prepared, trained, refined = (Part() for _ in range(5))
+    simulated, scored, drawn, trained, refined = (Part() for _ in range(5))
     for run in workload.refinements:
         assert isinstance(run.recipe, Refined)
         settings = run.recipe.refinement
@@ -121,7 +121,8 @@ def _refinements(workload: Workload) -> dict[str, Part]:
         for member in members:
             features = member.recipe.features
             seen = times(backbone_work(features) + aggregation_work(features), settings.pool)
-            scored.add(times(seen, images))
+            maps = Counter({"map pixels": (settings.pool + 1) * pixels})
+            scored.add(times(seen, images) + maps)
             if counter := member.counter:
                 scored.work += counter.scoring_left_out(member.recipe, member.sizes, settings.pool)
         batch = min(settings.batch_size, images)
@@ -129,13 +130,13 @@ def _refinements(workload: Workload) -> dict[str, Part]:
         shown = steps * batch * size**2
         # RGB, one byte a channel; map and mask, in single precision.
         copied = Counter({"copied bytes": (3 + 4 + 4) * shown})
-        prepared.add(Counter({"map pixels": len(members) * shown}) + copied)
+        drawn.add(Counter({"drawn pixels": shown}) + copied)
         trained.add(times(refinement_step(settings, size, batch), steps))
         refined.add(times(refining(settings, size), tests) + Counter({"decoded images": tests}))
     return {
         "sets of defects simulated": simulated,
         "sets of defects scored": scored,
-        "refinements' batches prepared": prepared,
+        "refinements' batches drawn": drawn,
         "refinements trained": trained,
         "test sets refined": refined,
     }

@@ -36,7 +36,9 @@ def pool(images: int = 8, size: int = 32) -> Pool:
     pixels[masks] = 160
     coarse = masks.reshape(images, 3, size // 8, 8, size // 8, 8).mean(axis=(3, 5))
     scores = coarse + rng.normal(0, 0.2, coarse.shape)
-    maps = anomaly_maps(scores.reshape(-1, *scores.shape[2:]).astype(np.float32), size, MapSettings())
+    maps = anomaly_maps(
+        scores.reshape(-1, *scores.shape[2:]).astype(np.float32), size, MapSettings()
+    )
     return Pool(pixels, masks, maps.reshape(masks.shape))
 
 
