@@ -18,7 +18,7 @@ Work = Counter[str]
 ``bytes`` are read or written in the GPU's memory. The other units are lines of ``assumptions.csv``.
 """
 
-KERNELS = {"topk": 4, "sort": 8, "argsort": 8, "scatter_add_": 16}
+KERNELS = {"topk": 4, "sort": 8, "argsort": 8, "scatter_add_": 16, "_unique2": 20}
 """Kernels of an operation that has several; with deterministic bits ``scatter_add_`` sorts."""
 
 FREE = {"_record_function_enter_new", "_record_function_exit", "_unsafe_view", "detach", "device"}

@@ -1,5 +1,7 @@
 """Expected hours on named cards, with the sum's terms and the assumptions behind them."""
 
+from collections import Counter
+
 from rich.console import Group, RenderableType
 from rich.table import Table
 
@@ -20,8 +22,8 @@ FORMULA = (
     "overlap."
 )
 NOT_COUNTED = (
-    "Not counted: inspect, time measurements, figures, the report, the start of processes, and "
-    "work that is done already."
+    "Not counted: what inspect, time measurements, figures and the report do once they run. Work "
+    "that is done already counts as well."
 )
 
 
@@ -29,7 +31,7 @@ def expected_hours(workload: Workload) -> RenderableType:
     """Return the table of a suite's expected hours, and in short lines what they rest on."""
     given, parts = assumptions(), suite_work(workload)
     without = sorted({work.recipe.method for work in workload.works if not work.counter})
-    notes = [FORMULA, NOT_COUNTED]
+    notes = [FORMULA, NOT_COUNTED, _without_graphs(parts, given)]
     if without:
         notes.append(f"Nor methods that do not count their work: {', '.join(without)}.")
     return Group(_hours(parts, given), "", *notes, "", _given(given), "", _cards())
@@ -62,6 +64,20 @@ def _hours(parts: dict[str, Part], given: Assumptions) -> Table:
     table.add_row("together", *[""] * 5, *(f"{each:.2f}" for each in totals))
     table.add_row("with the host's", *[""] * 6, *(f"{host + each:.2f}" for each in on_cards))
     return table
+
+
+def _without_graphs(parts: dict[str, Part], given: Assumptions) -> str:
+    """What the parts with CUDA graphs take where each of their kernels is launched."""
+    seconds = [0.0] * len(cards())
+    for part in parts.values():
+        if part.work["replays"]:
+            work = Counter(part.work)
+            work["launches"] += work.pop("replays")
+            seconds = [
+                s + gpu_seconds(work, c, given) for s, c in zip(seconds, cards(), strict=True)
+            ]
+    hours = ", ".join(f"{s / 3600:.2f}" for s in seconds)
+    return f"With cuda_graph: off, what is replayed here takes the cards {hours} hours."
 
 
 def _given(given: Assumptions) -> Table:

@@ -27,9 +27,9 @@ from reconpatch.representation.step import TrainingStep
 from reconpatch.settings.representation import RepresentationSettings
 
 FLOAT = 4
-BATCH_KERNELS, BATCH_BLOCK_KERNELS = 22, 6
+BATCH_KERNELS, BATCH_BLOCK_KERNELS = 30, 5
 """Of the coreset: a batch of centres, and each block of rows that it is compared with."""
-SCORE_KERNELS, SCORE_BLOCK_KERNELS = 70, 40
+SCORE_KERNELS, SCORE_BLOCK_KERNELS = 52, 26
 """Of the scores: a call, and each block of queries."""
 
 

@@ -35,9 +35,12 @@ class Part:
 def suite_work(workload: Workload) -> dict[str, Part]:
     """Return the parts of a suite's work, by name.
 
-    Not counted: ``inspect``, time measurements, figures, report, and methods without a ``counter``.
+    Not counted: what ``inspect``, time measurements, figures and report do, and methods without a
+    ``counter``.
     """
+    jobs = sum(workload.jobs.values())
     return {
+        "jobs started": Part(jobs, Counter({"processes": jobs})),
         **_extractions(workload),
         **_methods(workload),
         **_refinements(workload),

@@ -6,13 +6,17 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import faiss
 import pytest
 import torch
 from rich.console import Console
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode
 
+from reconpatch.detection import coreset, memory_bank
 from reconpatch.detection.coreset import CONTENDERS, greedy_coreset
+from reconpatch.detection.memory_bank import MemoryBank
+from reconpatch.detection.scoring import score
 from reconpatch.methods.method import Sizes
 from reconpatch.methods.patchcore import PatchCoreRecipe
 from reconpatch.methods.reconpatch import ReConPatchRecipe
@@ -32,7 +36,11 @@ from reconpatch.settings.detection import DetectionSettings
 from reconpatch.settings.features import FeatureSettings
 from reconpatch.settings.refinement import RefinementSettings
 from reconpatch.settings.representation import PoolingSettings, RepresentationSettings
+from tests.devices import CUDA, PretendedGpu
 
+needs_no_faiss_gpu = pytest.mark.skipif(
+    hasattr(faiss, "StandardGpuResources"), reason="faiss-gpu wants a GPU that is there"
+)
 D, d, p, B = 24, 12, 10, 40
 SMALL = RepresentationSettings(dimension=d, projection_dimension=p, batch_size=B)
 
@@ -147,6 +155,69 @@ def test_a_searchs_flops_are_a_hands() -> None:
     assert search_work(plain, sizes, 10, 2)["FLOPs"] == 2 * 64 * bank * queries
 
 
+class Kernels(PretendedGpu):
+    """The kernels of what runs on a pretended GPU."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.count = 0
+
+    def operate(self, func: Any, args: Any, kwargs: Any) -> Any:
+        name = func.overloadpacket.__name__
+        if not func.is_view and name not in FREE:
+            self.count += KERNELS.get(name, 1)
+        return super().operate(func, args, kwargs)
+
+
+@needs_no_faiss_gpu
+@pytest.mark.parametrize("rows", [1000, 24, 12])
+def test_a_calls_kernels_are_nearly_those_of_the_real_scores(
+    rows: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a bank of 50 vectors of 8 dimensions, and 3 images of 16 patches."""
+    block = rows * 4 * (50 + 11 * 8)
+    for module in (memory_bank, memory_bank_work):
+        monkeypatch.setattr(module, "BLOCK" if module is memory_bank else "SEARCHED", block)
+    recipe = PatchCoreRecipe.model_validate({"detection": {"coreset_share": 0.01}})
+    with torch.inference_mode(), Kernels() as real:
+        bank = MemoryBank(torch.randn(50, 8, device=CUDA))
+        queries = torch.randn(48, 8, device=CUDA)
+        real.count = 0
+        score(bank, queries, (4, 4), recipe.detection)
+    counts = search_work(recipe, Sizes(313, 3, 16, 8), 3, 1)
+    assert real.count <= counts["launches"] <= 1.2 * real.count
+
+
+@needs_no_faiss_gpu
+@pytest.mark.parametrize("rows", [30_000, 1000])
+def test_a_coresets_kernels_are_nearly_those_of_the_real_selection(
+    rows: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    block = rows * 4 * CONTENDERS
+    monkeypatch.setattr(coreset, "BLOCK", block)
+    monkeypatch.setattr(memory_bank_work, "COMPARED", block)
+    batches = 0
+    run = coreset._run
+
+    def counting(*args: Any) -> Any:
+        nonlocal batches
+        batches += 1
+        return run(*args)
+
+    monkeypatch.setattr(coreset, "_run", counting)
+    with torch.inference_mode(), Kernels() as real:
+        features = torch.randn(3000, 8, device=CUDA)
+        real.count = 0
+        greedy_coreset(features, 300, 0)
+    changed = dict(assumptions())
+    key = "batches of centres"
+    changed[key] = changed[key]._replace(value=batches / 300)
+    monkeypatch.setattr(memory_bank_work, "assumptions", lambda: changed)
+    # Of two batches; the first point, which is another, weighs less beside many.
+    assert batches == 2
+    assert coreset_work(3000, 8, 0.1)["launches"] == pytest.approx(real.count, rel=0.2)
+
+
 def test_a_card_twice_as_fast_halves_what_arithmetic_takes() -> None:
     given, (card, *_) = assumptions(), cards()
     work = Counter({"launches": 1.0, "FLOPs": 1e15})
@@ -220,6 +291,15 @@ def test_every_number_that_is_used_is_printed_and_every_one_printed_is_used(
         for card in cards()
     ]
     assert [float(h) for h in hours] == pytest.approx([e / 3600 for e in expected], abs=0.005)
+
+
+def test_without_graphs_each_kernel_is_launched(made_up: Workload) -> None:
+    work = suite_work(made_up)["representations learned"].work
+    launches = work["launches"] + work["replays"]
+    told = next(t for t in printed(made_up).splitlines() if "cuda_graph: off" in t)
+    # So small a training waits for nothing else.
+    hours = f"{launches * assumptions()['launches'].value / 3600:.2f}"
+    assert told.count(hours) == len(cards())
 
 
 def test_methods_that_do_not_count_their_work_are_named(
