@@ -6,6 +6,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 
 from reconpatch.planning.gpu_time import (
+    GPU,
     Assumptions,
     assumptions,
     cards,
@@ -34,13 +35,15 @@ def expected_hours(workload: Workload) -> RenderableType:
     notes = [FORMULA, NOT_COUNTED, _without_graphs(parts, given)]
     if without:
         notes.append(f"Nor methods that do not count their work: {', '.join(without)}.")
-    return Group(_hours(parts, given), "", *notes, "", _given(given), "", _cards())
+    tables = (_given(given), "", _cards())
+    return Group(_hours(parts, given), "", _host(parts, given), "", *notes, "", *tables)
 
 
 def _hours(parts: dict[str, Part], given: Assumptions) -> Table:
     table = Table("expected hours", box=None)
-    columns = ("number", "launches", "replays", "TFLOP", "GB", "host", *(c.name for c in cards()))
-    for column in columns:
+    kernels = ("launches, M", "replays, M")
+    names = (card.name for card in cards())
+    for column in ("number", *kernels, "TFLOP", "FP64", "GB", "host", *names):
         table.add_column(column, justify="right")
     totals = [0.0] * (1 + len(cards()))
     for name, part in parts.items():
@@ -53,16 +56,30 @@ def _hours(parts: dict[str, Part], given: Assumptions) -> Table:
         table.add_row(
             name,
             str(part.count),
-            f"{work['launches'] / 1e6:.1f} M",
-            f"{work['replays'] / 1e6:.1f} M",
-            f"{(work['FLOPs'] + work['FP64 FLOPs']) / 1e12:,.0f}",
+            f"{work['launches'] / 1e6:,.2f}",
+            f"{work['replays'] / 1e6:,.2f}",
+            f"{work['FLOPs'] / 1e12:,.1f}",
+            f"{work['FP64 FLOPs'] / 1e12:,.1f}",
             f"{work['bytes'] / 1e9:,.0f}",
             *(f"{each:.2f}" for each in hours),
         )
     host, *on_cards = totals
     table.add_section()
-    table.add_row("together", *[""] * 5, *(f"{each:.2f}" for each in totals))
-    table.add_row("with the host's", *[""] * 6, *(f"{host + each:.2f}" for each in on_cards))
+    table.add_row("together", *[""] * 6, *(f"{each:.2f}" for each in totals))
+    table.add_row("with the host's", *[""] * 7, *(f"{host + each:.2f}" for each in on_cards))
+    return table
+
+
+def _host(parts: dict[str, Part], given: Assumptions) -> Table:
+    """Of each part what the host does, in the units of the assumptions."""
+    table = Table("of which the host", "unit", box=None)
+    for column in ("count", "hours"):
+        table.add_column(column, justify="right")
+    for name, part in parts.items():
+        for unit in sorted(part.work.keys() - GPU):
+            count = part.work[unit]
+            hours = host_seconds(Counter({unit: count}), given) / 3600
+            table.add_row(name, unit, f"{count:,.0f}", f"{hours:.3f}")
     return table
 
 

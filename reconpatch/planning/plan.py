@@ -53,7 +53,8 @@ def print_plan(suite: Suite, results: Path, reports: Path, *, on_gpu: bool) -> N
         from reconpatch.planning.hours import expected_hours
 
         console.print()
-        console.print(expected_hours(workload))
+        # The table folds into nonsense on less.
+        Console(width=max(console.width, 125)).print(expected_hours(workload))
 
 
 def _other_rules(workload: Workload, results: Path, reports: Path) -> dict[str, Remaining]:

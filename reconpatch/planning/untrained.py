@@ -10,6 +10,8 @@ from reconpatch.features.backbones import map_indices
 from reconpatch.features.presets import timm_name
 from reconpatch.settings.features import FeatureSettings
 
+_indices = cache(map_indices)
+
 
 @cache
 def untrained_backbone(settings: FeatureSettings, *, norms: bool = False) -> nn.Module:
@@ -22,7 +24,7 @@ def untrained_backbone(settings: FeatureSettings, *, norms: bool = False) -> nn.
         InputError: timm does not know the backbone, or it has no map at a layer's stride.
     """
     name = timm_name(settings.backbone)
-    indices = map_indices(name, settings.layers)
+    indices = _indices(name, settings.layers)
     with torch.device("meta"):
         network: nn.Module = timm.create_model(name, features_only=True, out_indices=indices)
     for part, module in list(network.named_modules()):

@@ -205,6 +205,7 @@ def test_a_coresets_kernels_are_nearly_those_of_the_real_selection(
         return run(*args)
 
     monkeypatch.setattr(coreset, "_run", counting)
+    torch.manual_seed(0)
     with torch.inference_mode(), Kernels() as real:
         features = torch.randn(3000, 8, device=CUDA)
         real.count = 0
@@ -213,8 +214,7 @@ def test_a_coresets_kernels_are_nearly_those_of_the_real_selection(
     key = "batches of centres"
     changed[key] = changed[key]._replace(value=batches / 300)
     monkeypatch.setattr(memory_bank_work, "assumptions", lambda: changed)
-    # Of two batches; the first point, which is another, weighs less beside many.
-    assert batches == 2
+    # The first point is another batch, which weighs less beside many.
     assert coreset_work(3000, 8, 0.1)["launches"] == pytest.approx(real.count, rel=0.2)
 
 
@@ -291,6 +291,22 @@ def test_every_number_that_is_used_is_printed_and_every_one_printed_is_used(
         for card in cards()
     ]
     assert [float(h) for h in hours] == pytest.approx([e / 3600 for e in expected], abs=0.005)
+
+
+def test_what_the_host_does_can_be_added_up(made_up: Workload) -> None:
+    text, given = printed(made_up), assumptions()
+    rows = text[text.index("of which the host") : text.index("Hours of a part")].splitlines()[1:]
+    totals = dict.fromkeys(given, 0.0)
+    for row in rows:
+        for unit in given:
+            if f"  {unit}  " in row:
+                count, hours = (float(t.replace(",", "")) for t in row.split()[-2:])
+                threads = given["threads"].value if given[unit].threaded else 1
+                assert hours == pytest.approx(count * given[unit].value / threads / 3600, abs=6e-4)
+                totals[unit] += count
+    parts = suite_work(made_up).values()
+    for unit in given.keys() - {"launches", "replays"}:
+        assert totals[unit] == pytest.approx(sum(part.work[unit] for part in parts), rel=1e-6)
 
 
 def test_without_graphs_each_kernel_is_launched(made_up: Workload) -> None:
