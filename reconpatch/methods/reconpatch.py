@@ -52,7 +52,7 @@ class ReConPatch(LayerMethod[ReConPatchRecipe]):
         or in training. That takes ``step_memory``; on a GPU twice, for its CUDA graph, beside all
         training patches as they are stored. A GPU without room for these has them on the host.
         """
-        from reconpatch.representation.step import step_memory
+        from reconpatch.representation.step_memory import step_memory
 
         chosen = recipe.representation
         f = (sizes.dimension + 1) * chosen.dimension

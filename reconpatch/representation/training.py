@@ -17,7 +17,8 @@ from reconpatch.representation.linear_maps import linear_map
 from reconpatch.representation.networks import RepresentationNetwork
 from reconpatch.representation.patch_reader import patch_reader
 from reconpatch.representation.similarity import label_spread
-from reconpatch.representation.step import TrainingStep, cosine, step_memory
+from reconpatch.representation.step import TrainingStep, cosine
+from reconpatch.representation.step_memory import step_memory
 from reconpatch.settings.representation import LinearMapSettings, RepresentationSettings
 from reconpatch.utils.devices import captures_graphs
 from reconpatch.utils.errors import InputError
