@@ -47,6 +47,8 @@ class MemoryBankMethod(Method[B], Generic[B]):
         indices: which training patches they are, ``(M,)``.
     """
 
+    counter = "reconpatch.planning.memory_bank_work"
+
     bank: "MemoryBank"
     indices: "Tensor"
     _training_features: "Tensor | None" = None

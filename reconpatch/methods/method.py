@@ -90,6 +90,9 @@ class Method(ABC, Generic[R]):
         Recipe: the class of its recipe; its default name is the method's.
         learner: the module whose ``learn`` makes what recipes with equal ``learned`` settings
             share on disk (see ``reconpatch.representation.training``); None without.
+        counter: the module that counts for the plan what its runs take on a GPU (see
+            ``reconpatch.planning.memory_bank_work``); None without. It is named and not imported,
+            so that its edits make no result stale.
         recipe: its settings.
         device: where it computes.
         folder: where its representation lies; None without.
@@ -97,6 +100,7 @@ class Method(ABC, Generic[R]):
 
     Recipe: ClassVar[type[Recipe]]
     learner: ClassVar[str | None] = None
+    counter: ClassVar[str | None] = None
 
     def __init__(self, recipe: R, device: "torch.device", folder: Path | None = None) -> None:
         self.recipe = recipe

@@ -48,12 +48,24 @@ class ReConPatch(LayerMethod[ReConPatchRecipe]):
     def needs(cls, recipe: ReConPatchRecipe, sizes: Sizes, *, on_gpu: bool) -> Needs:
         """Return the bank's needs, and ``4 ((1 + s) (D + 1) d + (d + 1) p)`` bytes for f and g.
 
-        s copies of f are kept along the training; p is the dimension of g.
+        s copies of f are kept along the training; p is the dimension of g. The peak is in detection
+        or in training. That takes ``step_memory``; on a GPU twice, for its CUDA graph, beside all
+        training patches as they are stored. A GPU without room for these has them on the host.
         """
+        from reconpatch.representation.step_memory import step_memory
+
         chosen = recipe.representation
         f = (sizes.dimension + 1) * chosen.dimension
         g = (chosen.dimension + 1) * (chosen.projection_dimension or 0)
         kept = 1 + len(chosen.epochs_kept)
         steps = chosen.epochs * (sizes.train_patches // chosen.batch_size)
         bank = super().needs(recipe, sizes, on_gpu=on_gpu)
-        return bank._replace(steps=steps, learned_bytes=4 * (kept * f + g))
+        training = step_memory(sizes.dimension, chosen)
+        if on_gpu:
+            stored = 2 if recipe.features.stored_as == "float16" else 4
+            training = 2 * training + stored * sizes.train_patches * sizes.dimension
+        return bank._replace(
+            steps=steps,
+            learned_bytes=4 * (kept * f + g),
+            working_bytes=max(bank.working_bytes, training),
+        )

@@ -48,6 +48,13 @@ def print_plan(suite: Suite, results: Path, reports: Path, *, on_gpu: bool) -> N
     for part in (_parts(workload), _disk(workload), _memory(workload, on_gpu=on_gpu)):
         console.print()
         console.print(part)
+    if on_gpu:
+        # It takes torch's operations, which the rest of the plan does without.
+        from reconpatch.planning.hours import expected_hours
+
+        console.print()
+        # The table folds into nonsense on less.
+        Console(width=max(console.width, 125)).print(expected_hours(workload))
 
 
 def _other_rules(workload: Workload, results: Path, reports: Path) -> dict[str, Remaining]:

@@ -73,7 +73,16 @@ def batch_resources(batch: Batch, images: Images, *, on_gpu: bool) -> Resources:
     seconds = count * sum(
         RUN_SECONDS[where] + STEP_SECONDS[where] * _steps(run) for run in batch.runs
     )
-    return Resources(PROCESS_MB + 2 * largest, 30 + ceil(seconds / 60), 1000 + 2 * largest)
+    disk = 1000 + 2 * largest + max(_pool_mb(run, images, features) for run in batch.runs)
+    return Resources(PROCESS_MB + 2 * largest, 30 + ceil(seconds / 60), disk)
+
+
+def _pool_mb(run: Run, images: Images, features: list[FeatureSettings]) -> int:
+    """A refined run's simulated images: eight bytes a pixel for colours, mask and score map."""
+    if not isinstance(run.recipe, Refined):
+        return 0
+    versions = images.train * (run.recipe.refinement.pool + 1)
+    return ceil(8 * versions * max(each.crop for each in features) ** 2 / 1e6)
 
 
 def _features_mb(settings: FeatureSettings, images: Images, train: int) -> int:

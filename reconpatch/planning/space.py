@@ -49,12 +49,15 @@ def kept_bytes(workload: Workload) -> Counter[str]:
 
 
 def pool_bytes(workload: Workload, run: Run) -> int:
-    """Return what a refined run's simulated images take while its network is trained."""
+    """Return what a refined run's simulated images take while its network is trained.
+
+    A pixel of a version has three bytes of colour, one of its mask, and four of its score map.
+    """
     member, refined = run.members[0].recipe, run.recipe
     assert isinstance(member, Recipe)
     assert isinstance(refined, Refined)
     images = workload.images[run.dataset, run.category].train * (refined.refinement.pool + 1)
-    return FLOAT * images * member.features.crop**2
+    return (3 + 1 + FLOAT) * images * member.features.crop**2
 
 
 class Memory(NamedTuple):

@@ -5,8 +5,9 @@ The Snakefile counts images with this, so torch is imported in the functions tha
 
 from dataclasses import dataclass
 from functools import cached_property
+from importlib import import_module
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from reconpatch.datasets.category import Category
 from reconpatch.datasets.images import list_images
@@ -53,6 +54,12 @@ class RunWork:
     def needs(self, *, on_gpu: bool = False) -> Needs:
         """Return what its method says that it takes."""
         return METHODS[self.recipe.method].needs(self.recipe, self.sizes, on_gpu=on_gpu)
+
+    @property
+    def counter(self) -> Any:
+        """The module that counts what its method takes on a GPU; None where it has none."""
+        name = METHODS[self.recipe.method].counter
+        return import_module(name) if name else None
 
 
 @dataclass(frozen=True)

@@ -26,24 +26,20 @@ class Pool:
     Attributes:
         images: RGB, ``(N, V, S, S, 3)``, possibly memory-mapped.
         masks: where a version differs from version 0, ``(N, V, S, S)``.
-        scores: for each model the standardised patch scores ``(N, V, h, w)``.
-        settings: how maps are made of them.
+        maps: the models' mean standardised score maps, ``(N, V, S, S)``.
     """
 
     images: npt.NDArray[np.uint8]
     masks: npt.NDArray[np.bool_]
-    scores: tuple[npt.NDArray[np.float32], ...]
-    settings: MapSettings
+    maps: npt.NDArray[np.float32]
 
     def batch(
         self, rows: npt.NDArray[np.int64], versions: npt.NDArray[np.int64]
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Return images ``(B, 3, S, S)`` as uint8, their maps and their masks ``(B, S, S)``."""
-        size = self.images.shape[2]
-        maps = [anomaly_maps(s[rows, versions], size, self.settings) for s in self.scores]
         return (
             torch.from_numpy(self.images[rows, versions]).permute(0, 3, 1, 2),
-            torch.from_numpy(np.mean(maps, axis=0)),
+            torch.from_numpy(self.maps[rows, versions]),
             torch.from_numpy(self.masks[rows, versions]).float(),
         )
 
@@ -88,6 +84,21 @@ def write_pool(
 def read_pool(
     folder: Path, scores: tuple[npt.NDArray[np.float32], ...], settings: MapSettings
 ) -> Pool:
-    """Return the pool that ``write_pool`` left in a folder, memory-mapped, with its scores."""
+    """Return the pool that ``write_pool`` left in a folder, memory-mapped, with its score maps.
+
+    Each map is made once, though it is drawn some hundred times; ``maps.npy`` takes
+    ``4 N (pool + 1) S^2`` bytes.
+
+    Args:
+        folder: where it lies.
+        scores: for each model the standardised patch scores ``(N, V, h, w)``.
+        settings: how maps are made of them.
+    """
     images, masks = (np.load(folder / f"{name}.npy", mmap_mode="r") for name in ("images", "masks"))
-    return Pool(images, masks, scores, settings)
+    with atomic_write(folder / "maps.npy") as aside:
+        maps = np.lib.format.open_memmap(aside, "w+", np.float32, masks.shape)
+        for row in range(len(maps)):
+            of_models = [anomaly_maps(each[row], masks.shape[2], settings) for each in scores]
+            maps[row] = np.mean(of_models, axis=0)
+        maps.flush()
+    return Pool(images, masks, np.load(folder / "maps.npy", mmap_mode="r"))

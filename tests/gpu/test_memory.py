@@ -20,7 +20,7 @@ from reconpatch.features.presets import timm_name
 from reconpatch.features.weights import Weights
 from reconpatch.methods.memory_bank import SCORED
 from reconpatch.methods.method import Sizes
-from reconpatch.methods.registry import METHODS
+from reconpatch.methods.reconpatch import ReConPatch, ReConPatchRecipe
 from reconpatch.refinement.network import RefinementNetwork
 from reconpatch.settings.features import FeatureSettings
 from reconpatch.settings.refinement import RefinementSettings
@@ -140,10 +140,9 @@ def test_detection_fits_a_card_of_24_gb_and_takes_what_is_planned(
     images, tests, side, stored, dimension = sizes
     with fake_gpu() as live:
         detected(live, images, tests, side, stored, dimension)
-    chosen = METHODS["ReConPatch"].Recipe(
-        representation=RepresentationSettings(dimension=dimension)
-    )
-    planned = METHODS["ReConPatch"].needs(
+    chosen = ReConPatchRecipe(representation=RepresentationSettings(dimension=dimension))
+    # Of detection alone: training has the stored patches there instead.
+    planned = super(ReConPatch, ReConPatch).needs(
         chosen, Sizes(images, tests, side**2, stored), on_gpu=True
     )
     assert live.peak["cuda"] < CARD

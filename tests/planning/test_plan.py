@@ -21,7 +21,7 @@ from reconpatch.planning.workload import RunWork, Workload, count_images, count_
 from reconpatch.runs.batch import measure as measure_batch
 from reconpatch.settings.base import Settings
 from reconpatch.settings.detection import DetectionSettings
-from reconpatch.settings.representation import PoolingSettings
+from reconpatch.settings.representation import PoolingSettings, RepresentationSettings
 from reconpatch.suites.runs import timed_runs
 from reconpatch.suites.suite import load_suite
 from reconpatch.utils.errors import InputError
@@ -80,9 +80,9 @@ def test_work_is_what_a_hand_counts(made_up: Workload) -> None:
     assert len(made_up.works) == 4 * 6
     assert len(made_up.ensembles) == 4
     assert len(made_up.members) == 4 * 2  # of which one is also refined
-    # Each image as it is and three times changed.
+    # Each image as it is and three times changed: colours, mask and map.
     pools = [pool_bytes(made_up, run) for run in made_up.refinements]
-    assert pools == [4 * 4 * 209 * 224**2] * 2 + [4 * 4 * 224 * 224**2] * 2
+    assert pools == [8 * 4 * 209 * 224**2] * 2 + [8 * 4 * 224 * 224**2] * 2
     assert len(made_up.learned) == 4 * 3  # 1 %, 10 % and changed share one
     assert len(timed_runs(made_up.suite)) == 2
     work = made_up.works[0]
@@ -113,6 +113,15 @@ def test_memory_is_what_a_hand_counts(made_up: Workload) -> None:
     large = recipe_changed(half, detection=DetectionSettings(coreset_share=0.5))
     vectors = train + 2 * (train // 2) + test
     assert peak_memory(large, on_gpu=True).working == 4 * 64 * vectors + BLOCK
+    # Mini-batches of half of all patches: their labels, distances and products are the peak.
+    batch = train // 2
+    learns = RepresentationSettings(dimension=64, projection_dimension=32, batch_size=batch)
+    trained = recipe_changed(of_bottle[0], representation=learns)
+    weights = 153 * 64 + 65 * 32
+    step = 10 * batch * 152 + 4 * (5 * weights + 5 * batch**2 + batch * (64 + 3 * 32))
+    assert peak_memory(trained, on_gpu=False).working == step
+    # A CUDA graph takes as much again, and the patches are there as they are stored.
+    assert peak_memory(trained, on_gpu=True).working == 2 * step + 4 * 152 * train
 
 
 def recipe_changed(work: RunWork, **settings: Settings) -> RunWork:

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 import torch
 
+from reconpatch.detection.anomaly_map import anomaly_maps
 from reconpatch.evaluation.auroc import auroc
 from reconpatch.refinement.network import RefinementNetwork
-from reconpatch.refinement.pool import Pool
+from reconpatch.refinement.pool import Pool, read_pool
 from reconpatch.refinement.refine import refine
 from reconpatch.refinement.training import train_refinement
 from reconpatch.settings.detection import MapSettings
@@ -35,7 +36,10 @@ def pool(images: int = 8, size: int = 32) -> Pool:
     pixels[masks] = 160
     coarse = masks.reshape(images, 3, size // 8, 8, size // 8, 8).mean(axis=(3, 5))
     scores = coarse + rng.normal(0, 0.2, coarse.shape)
-    return Pool(pixels, masks, (scores.astype(np.float32),), MapSettings())
+    maps = anomaly_maps(
+        scores.reshape(-1, *scores.shape[2:]).astype(np.float32), size, MapSettings()
+    )
+    return Pool(pixels, masks, maps.reshape(masks.shape))
 
 
 def train(checkpoint: Path, settings: RefinementSettings = SMALL) -> dict[str, torch.Tensor]:
@@ -120,3 +124,14 @@ def test_what_the_network_is_not_to_see_does_not_change_its_output(sees: str, bl
         torch.testing.assert_close(before, unseen)
         (seen,) = set(inputs) - {blind}
         assert not torch.allclose(before, network(**{**inputs, seen: inputs[seen].flip(0)}))
+
+
+def test_maps_made_once_are_those_of_each_mini_batch_bit_by_bit(tmp_path: Path) -> None:
+    rng = np.random.default_rng(1)
+    scores = tuple(rng.normal(size=(6, 3, s, s)).astype(np.float32) for s in (8, 8, 12))
+    np.save(tmp_path / "images.npy", np.zeros((6, 3, 48, 48, 3), np.uint8))
+    np.save(tmp_path / "masks.npy", np.zeros((6, 3, 48, 48), np.bool_))
+    rows, versions = np.array([4, 0, 5, 2]), np.array([0, 2, 1, 0])
+    _, maps, _ = read_pool(tmp_path, scores, MapSettings()).batch(rows, versions)
+    of_models = [anomaly_maps(each[rows, versions], 48, MapSettings()) for each in scores]
+    assert np.array_equal(maps.numpy(), np.mean(of_models, axis=0))

@@ -12,7 +12,8 @@ from torch.optim.lr_scheduler import CosineAnnealingLR
 from reconpatch.representation.captured_step import WARM_UP, CapturedStep
 from reconpatch.representation.networks import RepresentationNetwork, update_average
 from reconpatch.representation.similarity import label_spread
-from reconpatch.representation.step import TrainingStep, cosine, step_memory
+from reconpatch.representation.step import TrainingStep, cosine
+from reconpatch.representation.step_memory import step_memory
 from reconpatch.settings.representation import RepresentationSettings
 from tests.device_guard import DeviceGuard
 from tests.representation.pretended_cuda import CUDAGraph, pretend_graphs

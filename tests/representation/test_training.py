@@ -1,5 +1,6 @@
 import copy
 import math
+import tracemalloc
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ from adamp import AdamP
 
 from reconpatch.representation.linear_maps import linear_map
 from reconpatch.representation.networks import RepresentationNetwork
-from reconpatch.representation.training import epoch_order, train
+from reconpatch.representation.training import ROWS, _deviation, epoch_order, train
 from reconpatch.settings.representation import LinearMapSettings, RepresentationSettings
 from reconpatch.utils.devices import captures_graphs, set_up_torch
 from reconpatch.utils.errors import InputError
@@ -254,3 +255,16 @@ def test_without_epochs_f_is_as_it_was_drawn_or_turned_to_the_components() -> No
 def test_a_process_is_told_whether_to_capture_graphs(asked: Any, captures: bool) -> None:
     set_up_torch("cpu", torch.get_num_threads(), cuda_graph=asked)
     assert captures_graphs() == captures
+
+
+@pytest.mark.parametrize("stored", [np.float32, np.float16])
+@pytest.mark.parametrize("rows", [7, 2048, 5000])
+def test_deviations_are_numpys_bit_by_bit_without_its_copies(rows: int, stored: type) -> None:
+    flat = np.random.default_rng(0).normal(3, 2, size=(rows, 37)).astype(stored)
+    mean = flat.mean(axis=0, dtype=np.float64)
+    tracemalloc.start()
+    found = _deviation(flat, mean)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert np.array_equal(found, flat.std(axis=0, dtype=np.float64))
+    assert peak < 3.5 * 8 * 37 * min(rows, ROWS) + 50_000

@@ -13,7 +13,8 @@ import torch
 from reconpatch.representation.captured_step import WARM_UP, CapturedStep
 from reconpatch.representation.networks import RepresentationNetwork
 from reconpatch.representation.patch_reader import PatchReader, ResidentReader, StreamingReader
-from reconpatch.representation.step import TrainingStep, cosine, step_memory
+from reconpatch.representation.step import TrainingStep, cosine
+from reconpatch.representation.step_memory import step_memory
 from reconpatch.representation.training import train
 from reconpatch.settings.representation import RepresentationSettings
 from reconpatch.utils.devices import set_up_torch
