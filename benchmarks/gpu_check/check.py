@@ -75,9 +75,9 @@ def run_section(section: Section, setup: Setup) -> list[Line]:
     for check in section.checks(setup):
         lines.append(_line(section.title, check))
         _show(lines[-1])
-        # What a failed check held is free for the next.
-        gc.collect()
         if setup.on_gpu:
+            # What a failed check held is free for the next.
+            gc.collect()
             torch.cuda.empty_cache()
     seconds = time.perf_counter() - begun
     console.print(f"{len(lines)} checks in {seconds:.0f} s; planned for a GPU: {section.budget} s")

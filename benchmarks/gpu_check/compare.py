@@ -1,5 +1,6 @@
 """How far a device's numbers lie from the CPU's."""
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -43,6 +44,19 @@ def choices(found: Numbers, expected: Numbers, least: float) -> Outcome:
     share = float((ours == theirs).mean())
     problem = f"only {share:.4%} of the choices are equal, {least:.2%} should be"
     return Outcome({"equal_share": share}, problem if share < least else None)
+
+
+def worst(outcomes: Iterable[Outcome]) -> Outcome:
+    """Return the numbers of the agreement that is nearest to its limit, and all problems."""
+    found = sorted(outcomes, key=lambda outcome: _strain(outcome.values))
+    return together(*found)
+
+
+def _strain(values: dict[str, Value]) -> float:
+    relative, allowed = values.get("relative"), values.get("allowed")
+    if isinstance(relative, float) and isinstance(allowed, float):
+        return relative / allowed
+    return 0.0
 
 
 def together(*outcomes: Outcome) -> Outcome:

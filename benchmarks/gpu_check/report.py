@@ -25,7 +25,7 @@ HEADINGS = {
     "peak_mib": "peak MiB",
     "stated_mib": "stated MiB",
     "images_a_second": "images a second",
-    "without_copies": "without copies and aggregation's way to the host",
+    "without_copies": "without the copies",
     "patches_a_second": "patches a second",
 }
 

@@ -6,6 +6,8 @@ from typing import NamedTuple
 
 import torch
 
+from reconpatch.features.presets import presets
+
 CPU = torch.device("cpu")
 
 
@@ -35,6 +37,7 @@ class Sizes:
         scored: patches that both devices score.
         coresets: patches of the coresets whose time is measured.
         tests: test images that are scored by each.
+        backbones: the presets that are compared and timed.
         extraction: by the image's side in pixels, how many go through a backbone at once.
         images: how many images both devices bring through each backbone.
         crop: their side in pixels.
@@ -54,6 +57,7 @@ class Sizes:
     scored: Patches
     coresets: tuple[Patches, ...]
     tests: int
+    backbones: tuple[str, ...]
     extraction: dict[int, int]
     images: int
     crop: int
@@ -75,6 +79,7 @@ FULL = Sizes(
     scored=Patches(30, 28, 512),
     coresets=(Patches(209, 28, 512), Patches(391, 60, 512)),
     tests=110,
+    backbones=tuple(presets()),
     # As many as reconpatch.features.arrays takes on a GPU.
     extraction={crop: 64 * 224**2 // crop**2 for crop in (224, 320, 480)},
     images=4,
@@ -95,6 +100,7 @@ SMALL = Sizes(
     scored=Patches(6, 8, 16),
     coresets=(Patches(20, 8, 16), Patches(30, 10, 16)),
     tests=4,
+    backbones=("efficientnet_lite0", "densenet201"),
     extraction={64: 2},
     images=2,
     crop=64,

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from benchmarks.data import clusters
 from benchmarks.gpu_check.check import Check, Outcome
-from benchmarks.gpu_check.compare import agreement, choices, together
+from benchmarks.gpu_check.compare import agreement, choices, together, worst
 from benchmarks.gpu_check.setup import CPU, Setup
 from reconpatch.representation.captured_step import CapturedStep
 from reconpatch.representation.loss import relaxed_contrastive_loss
@@ -98,7 +98,7 @@ def _loss(setup: Setup) -> Outcome:
         return loss, gradient
 
     (loss, gradient), (cpu_loss, cpu_gradient) = both(setup.device), both(CPU)
-    return together(agreement(loss, cpu_loss, 1e-5), agreement(gradient, cpu_gradient, 1e-4))
+    return worst([agreement(loss, cpu_loss, 1e-5), agreement(gradient, cpu_gradient, 1e-4)])
 
 
 def _average(setup: Setup) -> Outcome:
@@ -139,7 +139,7 @@ def _steps(setup: Setup, chosen: dict[str, Any]) -> Outcome:
     here = _train(setup, chosen, CPU, "cpu")
     there = _train(setup, chosen, setup.device, "graph")
     start = RepresentationNetwork(setup.sizes.inputs, settings_of(setup, **chosen), seed=0)
-    moved = float((here.network.f.weight - start.f.weight).norm())
+    moved = float((here.network.f.weight - start.f.weight).detach().norm())
     coarse = bool(chosen.get("mixed_precision"))
     losses = agreement(there.losses, here.losses, 1e-2 if coarse else 1e-3)
     weights = agreement(

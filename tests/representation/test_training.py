@@ -16,7 +16,7 @@ from reconpatch.settings.representation import LinearMapSettings, Representation
 from reconpatch.utils.devices import captures_graphs, set_up_torch
 from reconpatch.utils.errors import InputError
 from tests import naive
-from tests.device_guard import DeviceGuard
+from tests.devices import DeviceGuard
 
 CPU = torch.device("cpu")
 SMALL = RepresentationSettings(
