@@ -120,3 +120,18 @@ def test_what_the_network_is_not_to_see_does_not_change_its_output(sees: str, bl
         torch.testing.assert_close(before, unseen)
         (seen,) = set(inputs) - {blind}
         assert not torch.allclose(before, network(**{**inputs, seen: inputs[seen].flip(0)}))
+
+
+def test_all_of_an_epoch_is_on_the_device_until_its_end_is_read(tmp_path: Path) -> None:
+    """A device without values takes every step, and fails where the host asks for one."""
+    with pytest.raises((NotImplementedError, RuntimeError)) as error:
+        train_refinement(
+            pool(),
+            SMALL,
+            0,
+            device=torch.device("meta"),
+            checkpoint=tmp_path / "checkpoint.pt",
+            made_of="this",
+        )
+    *_, inside = (entry for entry in error.traceback if entry.name == "_epoch")
+    assert "total.item()" in str(inside.statement), error.value
