@@ -6,6 +6,7 @@ import traceback
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Literal, NamedTuple
 
 import torch
@@ -13,6 +14,7 @@ import torch
 from benchmarks.gpu_check.setup import Setup
 from benchmarks.measure import console
 
+ROOT = Path(__file__).parents[2]
 Value = float | int | str | None
 
 
@@ -91,11 +93,8 @@ def _line(section: str, check: Check) -> Line:
         try:
             outcome = check.work()
         except Exception as error:
-            place = traceback.extract_tb(error.__traceback__)[-1]
             message = " ".join(str(error).split())[:400]
-            outcome = Outcome(
-                problem=f"{type(error).__name__}: {message} ({place.filename}:{place.lineno})"
-            )
+            outcome = Outcome(problem=f"{type(error).__name__}: {message} ({_place(error)})")
     notes = [outcome.problem or outcome.skipped]
     notes += [str(warning.message) for warning in caught if warning.category is UserWarning]
     status: Literal["passed", "failed", "skipped"] = "passed"
@@ -106,6 +105,16 @@ def _line(section: str, check: Check) -> Line:
     note = "; ".join(dict.fromkeys(note for note in notes if note)) or None
     seconds = time.perf_counter() - start
     return Line(section, check.what, status, outcome.values, note, seconds)
+
+
+def _place(error: Exception) -> str:
+    """The last line of the suite's own code on the way to the error."""
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [f for f in frames if Path(f.filename).is_relative_to(ROOT)]
+    # An environment may lie within the folder.
+    own = [frame for frame in own if "site-packages" not in frame.filename] or list(frames)
+    path = Path(own[-1].filename)
+    return f"{path.relative_to(ROOT) if path.is_relative_to(ROOT) else path}:{own[-1].lineno}"
 
 
 def _show(line: Line) -> None:
