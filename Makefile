@@ -4,7 +4,7 @@ BIN := .venv/bin
 
 SUITE ?= paper
 
-.PHONY: demo data test bench format help
+.PHONY: demo data test bench gpu-check format help
 help:
 	@echo "make demo    install into .venv, run the demo suite, print its tables"
 	@echo "make data    fetch the data sets and weights that SUITE=$(SUITE) needs, and start no work;"
@@ -12,6 +12,8 @@ help:
 	@echo "make test    install into .venv, check format, lint and types, run the tests"
 	@echo "make bench   install into .venv-bench, measure beside others' code (15 minutes; QUICK=1: 3);"
 	@echo "             DATA=DIR takes the images from MVTec AD's category folders in DIR"
+	@echo "make gpu-check  install into .venv, check every step on this machine's GPU (8 minutes);"
+	@echo "             REHEARSE=1 walks the checks on a CPU with small sizes"
 	@echo "make format  put the code into shape"
 
 demo: .venv/installed
@@ -32,6 +34,11 @@ test: .venv/installed-dev
 
 bench: .venv-bench/installed
 	.venv-bench/bin/python -m benchmarks $(if $(QUICK),--quick) $(if $(DATA),--data "$(DATA)")
+
+# requirements.txt is a GPU's too: its torch has CUDA on Linux, and neighbours are searched by matrix
+# products on the GPU. Where faiss-gpu takes faiss-cpu's place, that is checked.
+gpu-check: .venv/installed-dev
+	$(BIN)/python -m benchmarks.gpu_check $(if $(REHEARSE),--rehearse)
 
 format: .venv/installed-dev
 	$(BIN)/ruff format .

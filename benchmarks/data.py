@@ -67,18 +67,22 @@ def patch_matrix(patches: npt.NDArray[Any], rows: int) -> tuple[Tensor, str]:
     return features, "patch features of EfficientNet-Lite0 through an untrained, orthogonal f"
 
 
-def clusters(rows: int, dimensions: int, seed: int = 0) -> Tensor:
+def clusters(
+    rows: int, dimensions: int, seed: int = 0, device: torch.device | str = "cpu"
+) -> Tensor:
     """Return a mixture ``(rows, dimensions)`` that resembles patches of a few kinds.
 
     There are 64 clusters of equal size (fewer for fewer rows). Each has its own centre and is
     normally distributed in its own 16 dimensions, with a tenth of that as noise in all dimensions.
+    They are drawn where they lie: another kind of device draws others.
     """
-    generator = torch.Generator().manual_seed(seed)
-    features = torch.empty(rows, dimensions)
+    generator = torch.Generator(device).manual_seed(seed)
+    drawn: dict[str, Any] = {"generator": generator, "device": device}
+    features = torch.empty(rows, dimensions, device=device)
     for part in features.chunk(64):
-        inner = torch.randn(len(part), 16, generator=generator)
-        basis = torch.randn(16, dimensions, generator=generator) / dimensions**0.5
-        centre = torch.randn(dimensions, generator=generator) * (16 / dimensions) ** 0.5
+        inner = torch.randn(len(part), 16, **drawn)
+        basis = torch.randn(16, dimensions, **drawn) / dimensions**0.5
+        centre = torch.randn(dimensions, **drawn) * (16 / dimensions) ** 0.5
         part.normal_(generator=generator).mul_(0.1 * (16 / dimensions) ** 0.5)
         part.add_(centre).addmm_(inner, basis)
     return features

@@ -138,7 +138,10 @@ def dense_loss(z: Tensor, labels: Tensor, margin: float) -> Tensor:
 
 
 def matrix_products(
-    batch: int, inputs: int, settings: RepresentationSettings
+    batch: int,
+    inputs: int,
+    settings: RepresentationSettings,
+    device: torch.device | str = "cpu",
 ) -> Callable[[], None]:
     """Return a function that runs the matrix products of one training step and nothing else.
 
@@ -154,7 +157,14 @@ def matrix_products(
         *[(batch, outputs, batch)] * 2,  # all distances of z and of its average
         (batch, batch, outputs),  # gradient of the loss
     ]
-    products = [(torch.randn(n, k), torch.randn(k, m), torch.empty(n, m)) for n, k, m in shapes]
+    products = [
+        (
+            torch.randn(n, k, device=device),
+            torch.randn(k, m, device=device),
+            torch.empty(n, m, device=device),
+        )
+        for n, k, m in shapes
+    ]
 
     def run() -> None:
         for left, right, out in products:

@@ -121,7 +121,7 @@ def write_markdown(findings: list[Findings], plan: Plan, minutes: float, path: P
     lines = [
         "# Ours beside others",
         "",
-        f"Plan {plan.name}, {minutes:.1f} minutes. {_processor()}, {os.cpu_count()} cores, "
+        f"Plan {plan.name}, {minutes:.1f} minutes. {processor()}, {os.cpu_count()} cores, "
         f"{torch.get_num_threads()} threads, {platform.system()}, no GPU used. Commit "
         f"{record['commit'] or 'unknown'}.",
         "",
@@ -133,7 +133,7 @@ def write_markdown(findings: list[Findings], plan: Plan, minutes: float, path: P
         "ratio is the other's time over ours. Where it says *ours over this*, the other is a part "
         "of our own work, and the ratio is our time over that part's.",
         "",
-        *_markdown_table(
+        *markdown_lines(
             headings,
             [
                 (*cells, f"{len(row.ours.seconds)} / {len(row.theirs.seconds)}")
@@ -150,10 +150,11 @@ def write_markdown(findings: list[Findings], plan: Plan, minutes: float, path: P
 def markdown_table(frame: pd.DataFrame) -> str:
     """Return a frame of strings as a Markdown table."""
     rows = [tuple(row) for row in frame.to_numpy()]
-    return "\n".join(_markdown_table(tuple(frame.columns), rows))
+    return "\n".join(markdown_lines(tuple(frame.columns), rows))
 
 
-def _markdown_table(headings: tuple[str, ...], rows: list[tuple[str, ...]]) -> list[str]:
+def markdown_lines(headings: tuple[str, ...], rows: list[tuple[str, ...]]) -> list[str]:
+    """Return the lines of a Markdown table."""
     lines = [headings, ("---",) * len(headings), *rows]
     return ["| " + " | ".join(line) + " |" for line in lines]
 
@@ -192,8 +193,8 @@ def _versions(*names: str) -> dict[str, str]:
     return versions
 
 
-def _processor() -> str:
-    """The processor's name, as far as the system says."""
+def processor() -> str:
+    """Return the processor's name, as far as the system says."""
     cpuinfo = Path("/proc/cpuinfo")
     for line in cpuinfo.read_text().splitlines() if cpuinfo.exists() else ():
         if line.startswith("model name"):

@@ -2,7 +2,8 @@
 
 ``PretendedGpu`` computes with real values on the CPU and fails, as CUDA would, where an operation
 gets tensors of two devices. ``fake_gpu`` computes nothing but shapes, at any size, and counts what
-would lie on a device. Both are without gradients.
+would lie on a device. Both are without gradients. ``DeviceGuard`` watches a device that is there,
+gradients included, and also fails where the host would wait.
 """
 
 import weakref
@@ -20,6 +21,24 @@ from torch.utils._pytree import tree_flatten, tree_leaves, tree_map, tree_unflat
 
 CUDA = torch.device("cuda:0")
 GIB = 2**30
+
+READS = {
+    "_local_scalar_dense",
+    "_unique",
+    "_unique2",
+    "bincount",
+    "equal",
+    "histc",
+    "is_nonzero",
+    "item",
+    "masked_select",
+    "nonzero",
+    "repeat_interleave",
+    "unique_consecutive",
+    "unique_dim",
+    "unique_dim_consecutive",
+}
+"""Operations whose result, or its shape, the host must wait for."""
 
 
 class OnPretendedGpu(Tensor):
@@ -178,6 +197,39 @@ class LiveBytes(_Operations):
 
     def _free(self, kind: str, size: int) -> None:
         self.now[kind] -= size
+
+
+class DeviceGuard(LiveBytes):
+    """Fails at an operation that reads a value on the host, or has a tensor on another device.
+
+    No exception is made for scalars on the CPU that torch would take: numbers need no tensor.
+    Unlike ``PretendedGpu`` it makes no device, and it lets gradients through.
+
+    Attributes:
+        operations: how many there were.
+    """
+
+    def __init__(self, device: torch.device | str, *given: Tensor) -> None:
+        """Watch over ``device``; ``given`` tensors are there from the start."""
+        super().__init__()
+        self.kind = torch.device(device).type
+        self.operations = 0
+        for tensor in given:
+            self._count(tensor)
+
+    def operate(self, func: Any, args: Any, kwargs: Any) -> Any:
+        name = func.overloadpacket.__name__
+        assert name not in READS, f"{func} waits for the device"
+        inputs = [leaf for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, Tensor)]
+        if name in ("index", "index_put", "index_put_", "_index_put_impl_"):
+            masks = [t for t in inputs[1:] if t.dtype in (torch.bool, torch.uint8)]
+            assert not masks, f"{func} with a mask waits for the device"
+        made = super().operate(func, args, kwargs)
+        outputs = [leaf for leaf in tree_leaves(made) if isinstance(leaf, Tensor)]
+        for tensor in inputs + outputs:
+            assert tensor.device.type == self.kind, f"{func} has a tensor on {tensor.device}"
+        self.operations += 1
+        return made
 
 
 @contextmanager

@@ -2,7 +2,9 @@ import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+import faiss
 import numpy as np
 import pytest
 import torch
@@ -12,12 +14,15 @@ from torch import Tensor, nn
 
 from reconpatch.datasets.category import Category, Sample
 from reconpatch.features.aggregation import patch_features
+from reconpatch.features.arrays import write_arrays
 from reconpatch.features.extract import extract
 from reconpatch.features.pretrained import load_backbone
 from reconpatch.features.store import FeatureStore
 from reconpatch.fetching.download import hash_of
 from reconpatch.settings.features import AugmentationSettings, ExtractionSettings, FeatureSettings
 from reconpatch.utils.errors import InputError
+from reconpatch.utils.provenance import Stopwatch
+from tests.devices import CUDA, PretendedGpu
 
 SETTINGS = FeatureSettings(backbone="test_resnet", resize=80, crop=64)
 
@@ -261,3 +266,29 @@ def test_the_identity_augmentation_changes_no_feature_and_no_mask(
     np.testing.assert_array_equal(same.patches("train"), plain.patches("train"))
     np.testing.assert_array_equal(same.patches("test"), plain.patches("test"))
     np.testing.assert_array_equal(same.masks(), plain.masks())
+
+
+@pytest.mark.skipif(
+    hasattr(faiss, "StandardGpuResources"), reason="faiss-gpu wants a GPU that is there"
+)
+@pytest.mark.parametrize("aggregation", ["concatenate", "none"])
+def test_a_gpu_writes_the_features_that_a_cpu_does(
+    aggregation: Any, category: Category, tmp_path: Path, weights_folder: Path
+) -> None:
+    settings = ExtractionSettings(features=SETTINGS.model_copy(update={"aggregation": aggregation}))
+    for device in (torch.device("cpu"), CUDA):
+        with torch.inference_mode(), PretendedGpu():
+            backbone = load_backbone("test_resnet", (2, 3), weights_folder, device)
+            assert {p.device for p in backbone.network.parameters()} == {device}
+            write_arrays(
+                category,
+                settings,
+                backbone,
+                tmp_path / device.type,
+                threads=1,
+                batch_size=2,
+                watch=Stopwatch(),
+            )
+    for name in ("train.npy", "test.npy"):
+        here, there = (np.load(tmp_path / kind / name) for kind in ("cpu", "cuda"))
+        np.testing.assert_allclose(there, here, rtol=1e-4, atol=1e-5)

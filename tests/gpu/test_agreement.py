@@ -163,6 +163,14 @@ def test_products_rank_anew_what_their_rounding_mixes_up() -> None:
     assert search.tolist() == [[1, 2, 0], [0, 2, 1]]
 
 
+def test_what_faiss_finds_lies_where_the_queries_do() -> None:
+    vectors = torch.from_numpy(np.random.default_rng(5).normal(size=(30, 6))).float()
+    with PretendedGpu():
+        found = memory_bank._Faiss(vectors).search(vectors[:4].to(CUDA), 1)
+        assert found.device == CUDA
+        assert found.cpu().tolist() == [[0], [1], [2], [3]]
+
+
 @pytest.mark.parametrize("patch_size", [1, 5])
 @pytest.mark.parametrize("aggregation", ["concatenate", "patchcore"])
 def test_patch_features_are_those_of_the_cpu_up_to_rounding(

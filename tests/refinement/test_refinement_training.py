@@ -135,3 +135,18 @@ def test_maps_made_once_are_those_of_each_mini_batch_bit_by_bit(tmp_path: Path) 
     _, maps, _ = read_pool(tmp_path, scores, MapSettings()).batch(rows, versions)
     of_models = [anomaly_maps(each[rows, versions], 48, MapSettings()) for each in scores]
     assert np.array_equal(maps.numpy(), np.mean(of_models, axis=0))
+
+
+def test_all_of_an_epoch_is_on_the_device_until_its_end_is_read(tmp_path: Path) -> None:
+    """A device without values takes every step, and fails where the host asks for one."""
+    with pytest.raises((NotImplementedError, RuntimeError)) as error:
+        train_refinement(
+            pool(),
+            SMALL,
+            0,
+            device=torch.device("meta"),
+            checkpoint=tmp_path / "checkpoint.pt",
+            made_of="this",
+        )
+    *_, inside = (entry for entry in error.traceback if entry.name == "_epoch")
+    assert "total.item()" in str(inside.statement), error.value

@@ -98,3 +98,12 @@ def test_a_large_category_is_read_on_a_pretended_gpu() -> None:
         for batch in reader.epoch(order):
             assert (batch.device.type, batch.dtype) == ("cuda", torch.float16)
             assert batch.shape == (1024, 1536)
+
+
+def test_streamed_mini_batches_arrive_on_the_device(monkeypatch: pytest.MonkeyPatch) -> None:
+    machine = pretend_streams(monkeypatch, 0)
+    flat, order = drawn()
+    with machine:
+        batches = list(StreamingReader(flat, 8, torch.device("meta")).epoch(order))
+        machine.finish()
+    assert {(batch.device.type, batch.shape) for batch in batches} == {("meta", (8, 6))}

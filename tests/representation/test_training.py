@@ -12,12 +12,12 @@ from adamp import AdamP
 
 from reconpatch.representation.linear_maps import linear_map
 from reconpatch.representation.networks import RepresentationNetwork
-from reconpatch.representation.training import ROWS, _deviation, epoch_order, train
+from reconpatch.representation.training import ROWS, _deviation, epoch_order, learn, train
 from reconpatch.settings.representation import LinearMapSettings, RepresentationSettings
 from reconpatch.utils.devices import captures_graphs, set_up_torch
 from reconpatch.utils.errors import InputError
 from tests import naive
-from tests.device_guard import DeviceGuard
+from tests.devices import DeviceGuard
 
 CPU = torch.device("cpu")
 SMALL = RepresentationSettings(
@@ -183,6 +183,13 @@ def test_all_of_an_epoch_is_on_the_device_until_its_end_is_read(chosen: Any) -> 
     (inside,) = (entry for entry in error.traceback if entry.name == "train")
     assert "step.total" in str(inside.statement)
     assert "tolist" in str(inside.statement)
+
+
+def test_what_is_learned_lies_on_the_device_that_was_asked_for() -> None:
+    untrained = SMALL.model_copy(update={"epochs": 0})
+    patches, meta = random_patches(4, 6, 6, 8), torch.device("meta")
+    learned = learn(patches, untrained, 0, device=meta, description="")
+    assert {tensor.device for tensor in learned.tensors["representation"].values()} == {meta}
 
 
 def test_too_few_patches_for_a_mini_batch_are_refused() -> None:
