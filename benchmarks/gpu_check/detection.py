@@ -19,9 +19,9 @@ from reconpatch.detection.ensemble import EnsembleMember, fuse, modified_z_score
 from reconpatch.detection.memory_bank import MemoryBank
 from reconpatch.detection.scores import Scores
 from reconpatch.methods.method import TrainingSet
-from reconpatch.methods.patchcore import PatchCore, PatchCoreRecipe
+from reconpatch.methods.patchcore import PatchCore, PatchCoreDetectionSettings, PatchCoreRecipe
 from reconpatch.runs.diagnosis import diagnostics
-from reconpatch.settings.detection import DetectionSettings, MapSettings
+from reconpatch.settings.detection import MapSettings
 
 Reweighting = Literal["every_patch", "top_patch", "none"]
 SHARE, NEIGHBOURS = 0.01, 9
@@ -70,7 +70,7 @@ def drawn(patches: Patches, seed: int, device: torch.device = CPU) -> Tensor:
 
 def recipe(reweighting: Reweighting = "every_patch") -> PatchCoreRecipe:
     """Return PatchCore's recipe at the checks' share and number of neighbours."""
-    settings = DetectionSettings(
+    settings = PatchCoreDetectionSettings(
         coreset_share=SHARE, reweighting_neighbours=NEIGHBOURS, reweighting=reweighting
     )
     return PatchCore.Recipe(detection=settings)

@@ -21,7 +21,8 @@ from reconpatch.representation.patch_reader import (
     ResidentReader,
     StreamingReader,
 )
-from reconpatch.representation.step import TrainingStep, cosine, step_memory
+from reconpatch.representation.step import TrainingStep, cosine
+from reconpatch.representation.step_memory import step_memory
 
 TIMED = 2
 """Epochs whose time counts, after one in which libraries set up and the graph is captured."""

@@ -78,7 +78,7 @@ def recipe(method: str, **detection: Any) -> Any:
     else:
         representation = PoolingSettings(dimension=6 if method == "pooled" else None)
         method = "PatchCore"
-    return METHODS[method].Recipe(detection=settings, representation=representation)
+    return METHODS[method].Recipe(detection=settings.model_dump(), representation=representation)
 
 
 def everything(chosen: Any, device: torch.device, folder: Path, dtype: str) -> dict[str, Any]:
