@@ -62,7 +62,7 @@ def write_arrays(
     device = next(backbone.network.parameters()).device
     if batch_size is None:
         images_of_224 = 64 if device.type == "cuda" else 16
-        batch_size = max(1, images_of_224 * 224**2 // features.crop**2)
+        batch_size = max(1, images_of_224 * 224**2 // features.size**2)
     with watch("masks"), atomic_write(folder / "masks.npy") as aside, aside.open("wb") as file:
         np.save(file, masks(category.test, features, augmentation=augmentation).numpy())
     splits: dict[Split, tuple[Sample, ...]] = {"train": category.train, "test": category.test}

@@ -79,15 +79,15 @@ def batch_resources(batch: Batch, images: Images, *, on_gpu: bool) -> Resources:
 def _features_mb(settings: FeatureSettings, images: Images, train: int) -> int:
     """Patch features in single precision, and the test images' masks."""
     strides: list[int] = [2 ** (layer + 1) for layer in settings.layers]
-    places = ceil(settings.crop / min(strides)) ** 2
+    places = ceil(settings.size / min(strides)) ** 2
     dimension = settings.target_dimension or CHANNELS * sum(strides)
-    size = (train + images.test) * places * dimension * 4 + images.test * settings.crop**2
+    size = (train + images.test) * places * dimension * 4 + images.test * settings.size**2
     return ceil(size / 1e6)
 
 
 def _images_of_224(settings: FeatureSettings, count: int) -> float:
     """How many images of 224 x 224 pixels have as many pixels."""
-    return count * (settings.crop / 224) ** 2
+    return count * (settings.size / 224) ** 2
 
 
 def _steps(run: Run) -> float:
