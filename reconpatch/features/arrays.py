@@ -71,7 +71,7 @@ def write_arrays(
             # Of all memory, not of what is free now: the same batches have the same bits.
             memory = torch.cuda.get_device_properties(device).total_memory
             images_of_224 = min(256, memory // 4 // IMAGE_BYTES)
-        batch_size = max(1, images_of_224 * 224**2 // features.crop**2)
+        batch_size = max(1, images_of_224 * 224**2 // features.size**2)
     with watch("masks"), atomic_write(folder / "masks.npy") as aside, aside.open("wb") as file:
         np.save(file, masks(category.test, features, augmentation=augmentation).numpy())
     splits: dict[Split, tuple[Sample, ...]] = {"train": category.train, "test": category.test}

@@ -64,33 +64,36 @@ def draw(settings: AugmentationSettings, image_name: str) -> Augmentation:
     )
 
 
-def apply(augmentation: Augmentation, image: Image) -> Image:
+def apply(augmentation: Augmentation, image: Image, *, pixel_aspect: float = 1.0) -> Image:
     """Return the image (8-bit RGB or L) rotated and shifted, then lit, then blurred.
 
     Give it the resized image before its middle is cropped, so that real pixels move into the
     crop's corners as far as there are some. Rotation and shift are one bilinear resampling. The
     neutral augmentation returns the same pixels, bit for bit.
+
+    ``pixel_aspect`` is a pixel's width over its height, where the image was squeezed: what turns is
+    the camera, before the squeeze.
     """
-    moved = _move(augmentation, image, order=1)
+    moved = _move(augmentation, image, order=1, pixel_aspect=pixel_aspect)
     lit = Brightness(moved).enhance(augmentation.brightness)
     lit = Contrast(lit).enhance(augmentation.contrast)
     return lit.filter(GaussianBlur(augmentation.blur_sigma))
 
 
-def apply_to_mask(augmentation: Augmentation, mask: Image) -> Image:
+def apply_to_mask(augmentation: Augmentation, mask: Image, *, pixel_aspect: float = 1.0) -> Image:
     """Return the mask (8-bit L) moved as :func:`apply` moves its image, by nearest pixels.
 
     Beyond the edge it goes on as its image does: reflected with it, or normal where that is black.
     """
-    return _move(augmentation, mask, order=0)
+    return _move(augmentation, mask, order=0, pixel_aspect=pixel_aspect)
 
 
-def _move(augmentation: Augmentation, image: Image, order: int) -> Image:
+def _move(augmentation: Augmentation, image: Image, order: int, pixel_aspect: float) -> Image:
     """Rotate about the centre and shift, interpolating with splines of that order."""
     angle = math.radians(augmentation.angle)
     cosine, sine = math.cos(angle), math.sin(angle)
     # In rows and columns, from a pixel's new place back to its old one.
-    back = np.array([[cosine, sine], [-sine, cosine]])
+    back = np.array([[cosine, sine * pixel_aspect], [-sine / pixel_aspect, cosine]])
     size = np.array([image.height, image.width])
     centre, shift = (size - 1) / 2, size * (augmentation.shift_y, augmentation.shift_x)
     offset = centre - back @ (centre + shift)

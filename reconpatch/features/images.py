@@ -28,20 +28,22 @@ def image_batches(
     *,
     augmentation: AugmentationSettings | None = None,
 ) -> Iterator[Tensor]:
-    """Yield uint8 tensors ``(B, 3, crop, crop)`` in order, decoded ahead of use by ``threads``.
+    """Yield uint8 tensors ``(B, 3, S, S)`` in order, decoded ahead of use by ``threads``.
 
-    As PatchCore has it, the shorter side is resized to ``resize`` pixels (bilinear, antialiased)
-    and the middle square of ``crop`` pixels is kept; an augmentation comes in between. At most two
-    batches wait in memory.
+    The shorter side, as PatchCore has it, or both are resized to ``resize`` pixels (bilinear,
+    antialiased); then the middle square of ``crop`` pixels is kept, or all of a squeezed image. An
+    augmentation comes in between. At most two batches wait in memory.
 
     Raises:
         InputError: an image is unreadable or truncated.
     """
 
     def load(path: Path) -> Tensor:
-        image = _resized(open_image(path), settings, InterpolationMode.BILINEAR)
+        original = open_image(path)
+        image = _resized(original, settings, InterpolationMode.BILINEAR)
         if augmentation:
-            image = apply(draw(augmentation, _name(path)), image)
+            change = draw(augmentation, _name(path))
+            image = apply(change, image, pixel_aspect=_pixel_aspect(original, image))
         return _middle(image, settings)
 
     tensors = _ahead(images, load, 2 * batch_size, threads)
@@ -61,7 +63,7 @@ def masks(
     *,
     augmentation: AugmentationSettings | None = None,
 ) -> Tensor:
-    """Return bool masks ``(N, crop, crop)`` on the images' geometry; a sample without one is False.
+    """Return bool masks ``(N, S, S)`` on the images' geometry; a sample without one is False.
 
     A mask is resized and moved by its nearest pixels, so that no value between normal and defective
     arises.
@@ -69,12 +71,14 @@ def masks(
     Raises:
         InputError: a mask is unreadable or truncated.
     """
-    found = torch.zeros(len(samples), settings.crop, settings.crop, dtype=torch.bool)
+    found = torch.zeros(len(samples), settings.size, settings.size, dtype=torch.bool)
     for row, sample in enumerate(samples):
         if sample.mask:
-            mask = _resized(open_image(sample.mask, "L"), settings, InterpolationMode.NEAREST)
+            original = open_image(sample.mask, "L")
+            mask = _resized(original, settings, InterpolationMode.NEAREST)
             if augmentation:
-                mask = apply_to_mask(draw(augmentation, _name(sample.image)), mask)
+                change = draw(augmentation, _name(sample.image))
+                mask = apply_to_mask(change, mask, pixel_aspect=_pixel_aspect(original, mask))
             found[row] = _middle(mask, settings)[0] > 0
     return found
 
@@ -85,12 +89,18 @@ def _name(path: Path) -> str:
 
 
 def _resized(image: Image, settings: FeatureSettings, interpolation: InterpolationMode) -> Image:
-    resized: Image = resize(image, settings.resize, interpolation)
+    sides = [settings.resize] * (2 if settings.resize_to == "square" else 1)
+    resized: Image = resize(image, sides, interpolation)
     return resized
 
 
+def _pixel_aspect(original: Image, resized: Image) -> float:
+    """How wide a resized pixel is for its height, in the original's pixels."""
+    return (original.width / resized.width) / (original.height / resized.height)
+
+
 def _middle(image: Image, settings: FeatureSettings) -> Tensor:
-    middle: Tensor = pil_to_tensor(center_crop(image, settings.crop))
+    middle: Tensor = pil_to_tensor(center_crop(image, settings.size))
     return middle
 
 

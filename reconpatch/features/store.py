@@ -37,7 +37,7 @@ class FeatureStore:
         return LayerMaps(self.patches(split), shapes) if shapes else self.patches(split)
 
     def masks(self) -> npt.NDArray[np.bool_]:
-        """Return the memory-mapped test masks ``(N, crop, crop)``; all False without masks."""
+        """Return the memory-mapped test masks ``(N, S, S)``; all False without masks."""
         array: npt.NDArray[np.bool_] = np.load(self.folder / "masks.npy", mmap_mode="c")
         return array
 

@@ -22,7 +22,7 @@ PIXELS = 64 * 224**2
 
 def backbone_work(settings: FeatureSettings) -> Work:
     """Return an image's share of a whole batch's way through the backbone."""
-    return _backbone_work(settings.backbone, settings.layers, settings.crop)[0]
+    return _backbone_work(settings.backbone, settings.layers, settings.size)[0]
 
 
 @cache
@@ -33,8 +33,8 @@ def aggregation_work(settings: FeatureSettings) -> Work:
     """
     if settings.aggregation == "none":
         return Work()
-    count = _at_once(settings.crop)
-    _, shapes = _backbone_work(settings.backbone, settings.layers, settings.crop)
+    count = _at_once(settings.size)
+    _, shapes = _backbone_work(settings.backbone, settings.layers, settings.size)
     with FakeTensorMode():
         maps = [
             torch.empty(shape, device="cuda").to(memory_format=torch.channels_last)

@@ -98,7 +98,7 @@ def _features(workload: Workload, results: Path, extraction: Extraction) -> Shap
     place = results / "features" / extraction.dataset / extraction.category / settings.key
     record, features = read_json(place / "features.json"), settings.features
     layers = "+".join(map(str, features.layers))
-    name = f"{features.backbone}, {features.crop} px, layers {layers}, p = {features.patch_size}"
+    name = f"{features.backbone}, {features.size} px, layers {layers}, p = {features.patch_size}"
     if features.aggregation == "patchcore":
         name += f", pooled to {features.target_dimension}"
     if settings.augmentation:
@@ -132,7 +132,7 @@ def _runs(workload: Workload, results: Path, runs: list[Run], names: dict[str, s
 
 def _member_name(run: Run) -> str:
     assert isinstance(run.recipe, Recipe)
-    return f"{run.recipe.method}, {run.recipe.features.backbone}, {run.recipe.features.crop} px"
+    return f"{run.recipe.method}, {run.recipe.features.backbone}, {run.recipe.features.size} px"
 
 
 def _steps(workload: Workload, run: Run) -> int:

@@ -82,21 +82,21 @@ def _pool_mb(run: Run, images: Images, features: list[FeatureSettings]) -> int:
     if not isinstance(run.recipe, Refined):
         return 0
     versions = images.train * (run.recipe.refinement.pool + 1)
-    return ceil(8 * versions * max(each.crop for each in features) ** 2 / 1e6)
+    return ceil(8 * versions * max(each.size for each in features) ** 2 / 1e6)
 
 
 def _features_mb(settings: FeatureSettings, images: Images, train: int) -> int:
     """Patch features in single precision, and the test images' masks."""
     strides: list[int] = [2 ** (layer + 1) for layer in settings.layers]
-    places = ceil(settings.crop / min(strides)) ** 2
+    places = ceil(settings.size / min(strides)) ** 2
     dimension = settings.target_dimension or CHANNELS * sum(strides)
-    size = (train + images.test) * places * dimension * 4 + images.test * settings.crop**2
+    size = (train + images.test) * places * dimension * 4 + images.test * settings.size**2
     return ceil(size / 1e6)
 
 
 def _images_of_224(settings: FeatureSettings, count: int) -> float:
     """How many images of 224 x 224 pixels have as many pixels."""
-    return count * (settings.crop / 224) ** 2
+    return count * (settings.size / 224) ** 2
 
 
 def _steps(run: Run) -> float:

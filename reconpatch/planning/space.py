@@ -16,14 +16,14 @@ FLOAT, DOUBLE = 4, 8
 
 
 def feature_bytes(workload: Workload, extraction: Extraction) -> dict[str, int]:
-    """``4 h w D`` bytes an image (as float16 half), and ``crop^2`` a test image for masks."""
+    """``4 h w D`` bytes an image (as float16 half), and ``size^2`` a test image for masks."""
     images = workload.images[extraction.dataset, extraction.category]
     features = extraction.settings.features
     places, dimension = workload.patches[features]
     count = images.test + (images.train if "train" in extraction.settings.splits else 0)
     return {
         "patch features": count * _stored(features) * places * dimension,
-        "masks": images.test * features.crop**2,
+        "masks": images.test * features.size**2,
     }
 
 
@@ -57,7 +57,7 @@ def pool_bytes(workload: Workload, run: Run) -> int:
     assert isinstance(member, Recipe)
     assert isinstance(refined, Refined)
     images = workload.images[run.dataset, run.category].train * (refined.refinement.pool + 1)
-    return (3 + 1 + FLOAT) * images * member.features.crop**2
+    return (3 + 1 + FLOAT) * images * member.features.size**2
 
 
 class Memory(NamedTuple):

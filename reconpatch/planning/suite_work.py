@@ -109,7 +109,7 @@ def _refinements(workload: Workload) -> dict[str, Part]:
         assert isinstance(run.recipe, Refined)
         settings = run.recipe.refinement
         members = [workload.work(member) for member in run.members]
-        size = members[0].recipe.features.crop
+        size = members[0].recipe.features.size
         images, tests = members[0].sizes.train_images, members[0].sizes.test_images
         pixels = images * size**2
         simulated.add(
@@ -160,4 +160,4 @@ def _evaluations(workload: Workload) -> dict[str, Part]:
 def _crop(run: Run) -> int:
     recipe = run.members[0].recipe
     assert isinstance(recipe, Recipe)
-    return recipe.features.crop
+    return recipe.features.size

@@ -211,7 +211,7 @@ def patches_of(settings: FeatureSettings) -> tuple[int, int]:
         FeatureSettings(backbone=settings.backbone, layers=settings.layers)
     )
     with torch.inference_mode():
-        maps = network(torch.empty(1, 3, settings.crop, settings.crop, device="meta"))
+        maps = network(torch.empty(1, 3, settings.size, settings.size, device="meta"))
         _, _, height, width = maps[0].shape
         if settings.aggregation == "none":
             # All maps of a place of the finest, on the mean.

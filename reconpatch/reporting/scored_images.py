@@ -47,7 +47,7 @@ class ScoredImages:
     def maps(self) -> npt.NDArray[np.float32]:
         """Anomaly maps ``(Q, S, S)``."""
         recipe = self.run.recipe
-        return anomaly_maps(self.scores.patches, recipe.features.crop, recipe.maps)
+        return anomaly_maps(self.scores.patches, recipe.features.size, recipe.maps)
 
     @cached_property
     def image_threshold(self) -> float:

@@ -47,7 +47,7 @@ class EnsembleRun:
         with watch("fusion"):
             images, maps = fuse(
                 [member for member, _ in read],
-                first.recipe.features.crop,
+                first.recipe.features.size,
                 first.recipe.maps,
                 deviation,
             )

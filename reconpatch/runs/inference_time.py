@@ -27,7 +27,7 @@ def detector(method: "Method[Any]", backbone: Backbone) -> Callable[[Tensor], ob
     @torch.inference_mode()
     def detect(images: Tensor) -> object:
         scores = method.score(as_read(backbone(images.to(method.device)), recipe))
-        return scores.images, anomaly_maps(scores.patches, recipe.features.crop, recipe.maps)
+        return scores.images, anomaly_maps(scores.patches, recipe.features.size, recipe.maps)
 
     return detect
 

@@ -23,7 +23,7 @@ def measure_recipe_run(run: RecipeRun) -> None:
     scores = read_scores(run.folder / "patch_scores.npz")
     watch = Stopwatch()
     with watch("evaluation"):
-        maps = anomaly_maps(scores.patches, run.recipe.features.crop, run.recipe.maps)
+        maps = anomaly_maps(scores.patches, run.recipe.features.size, run.recipe.maps)
         measured, replicates = evaluate_scores(run.test_features, scores.images, maps)
     diagnostics = read_json(run.folder / "diagnostics.json")
     measured["metrics"] |= diagnostics.pop("metrics")

@@ -137,7 +137,7 @@ class RefinedRun:
             EnsembleMember(Scores(m.test.images[chosen], m.test.patches[chosen]), m.training)
             for m, _ in self._scored
         ]
-        return fuse(members, first.features.crop, first.maps, self._deviation)
+        return fuse(members, first.features.size, first.maps, self._deviation)
 
     def refined(self, network: RefinementNetwork, chosen: list[int]) -> Array:
         """Return the refined maps ``(n, S, S)`` of some test images."""
@@ -216,7 +216,7 @@ class RefinedRun:
             write_pool(
                 self._images(paths, first.recipe.train_extraction),
                 len(paths),
-                first.recipe.features.crop,
+                first.recipe.features.size,
                 self.settings,
                 self.textures,
                 self.run.seed,

@@ -35,7 +35,8 @@ class Refined(Settings):
     @model_validator(mode="after")
     def _check(self) -> Self:
         members = self.of.members if isinstance(self.of, Ensemble) else (self.of,)
-        if len({(m.features.resize, m.features.crop, m.augmentation) for m in members}) > 1:
+        seen = {(m.features.geometry, m.augmentation) for m in members}
+        if len(seen) > 1:
             raise ValueError("the models whose common map is refined must see the same images")
         return self
 

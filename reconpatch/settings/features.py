@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from reconpatch.settings.base import Count, Fraction, Settings
 
@@ -53,14 +53,26 @@ class AugmentationSettings(Settings):
 DIMENSIONS = ("layer_dimension", "target_dimension")
 
 
+Crop = Annotated[Count | None, BeforeValidator(lambda value: None if value == "none" else value)]
+"""A side in pixels; ``none`` in a suite's file is None."""
+
+
 class FeatureSettings(Settings):
-    """From images to patch features (Section 3.1)."""
+    """From images to patch features (Section 3.1).
+
+    Attributes:
+        resize: pixels of a side after resizing.
+        resize_to: whether that is the shorter side, with the image's shape kept, or both sides.
+        crop: side of the square that is kept from the resized image's middle; None keeps the whole
+            image, which must then be resized to a square: patches of a category share one grid.
+    """
 
     backbone: str = "wide_resnet50_2"
     layers: Annotated[tuple[Count, ...], Field(min_length=1)] = (2, 3)
     patch_size: Count = 3
     resize: Count = 256
-    crop: Count = 224
+    resize_to: Literal["shorter_side", "square"] = "shorter_side"
+    crop: Crop = 224
     aggregation: Literal["concatenate", "patchcore", "none"] = "concatenate"
     layer_dimension: Count | None = None
     target_dimension: Count | None = None
@@ -74,7 +86,12 @@ class FeatureSettings(Settings):
             raise ValueError(f"layers {self.layers} must rise and be named once, as in [2, 3]")
         if self.patch_size % 2 == 0:
             raise ValueError(f"patch_size {self.patch_size} must be odd, to have a middle patch")
-        if self.crop > self.resize:
+        if self.crop is None and self.resize_to != "square":
+            raise ValueError(
+                "crop none keeps the whole image, and a category's images may differ in shape: add "
+                "resize_to: square, or give crop a side in pixels"
+            )
+        if self.crop is not None and self.crop > self.resize:
             raise ValueError(f"crop {self.crop} is larger than resize {self.resize}")
         dimensions = (self.layer_dimension, self.target_dimension)
         if self.aggregation == "patchcore" and None in dimensions:
@@ -87,6 +104,16 @@ class FeatureSettings(Settings):
         if self.aggregation == "patchcore" and self.border == "inside":
             raise ValueError("aggregation patchcore pads with zeros; leave border out")
         return self
+
+    @property
+    def size(self) -> int:
+        """Side of the square that the backbone sees, in pixels."""
+        return self.crop or self.resize
+
+    @property
+    def geometry(self) -> tuple[int, str, int | None]:
+        """What decides which part of an image is seen, and at what size."""
+        return self.resize, self.resize_to, self.crop
 
     @property
     def layer_maps(self) -> "FeatureSettings":
