@@ -79,9 +79,12 @@ def batch_resources(batch: Batch, images: Images, *, on_gpu: bool) -> Resources:
 def _features_mb(settings: FeatureSettings, images: Images, train: int) -> int:
     """Patch features in single precision, and the test images' masks."""
     strides: list[int] = [2 ** (layer + 1) for layer in settings.layers]
-    places = ceil(settings.crop / min(strides)) ** 2
-    dimension = settings.target_dimension or CHANNELS * sum(strides)
-    size = (train + images.test) * places * dimension * 4 + images.test * settings.crop**2
+    places = [ceil(settings.crop / stride) ** 2 for stride in strides]
+    if settings.aggregation == "none":
+        numbers = sum(CHANNELS * s * p for s, p in zip(strides, places, strict=True))
+    else:
+        numbers = max(places) * (settings.target_dimension or CHANNELS * sum(strides))
+    size = (train + images.test) * numbers * 4 + images.test * settings.crop**2
     return ceil(size / 1e6)
 
 
