@@ -106,11 +106,18 @@ class PaDiM(Method[PaDiMRecipe]):
 
     def score(self, maps: "LayerMaps") -> "Scores":
         """Return Mahalanobis distances ``(N, h, w)``, and the largest of each smoothed map."""
+        from tqdm import tqdm
+
         from reconpatch.detection.scores import Scores
         from reconpatch.utils.halving import Blocks
 
-        count = max(1, BLOCK // (8 * self.mean.numel()))
-        return Scores.joined(Blocks(count)(self._score, maps))
+        parts = []
+        blocks = Blocks(max(1, BLOCK // (8 * self.mean.numel())))
+        with tqdm(total=len(maps), desc="PaDiM", unit="image", delay=DELAY) as progress:
+            for part in blocks(self._score, maps):
+                parts.append(part)
+                progress.update(len(part.images))
+        return Scores.joined(parts)
 
     def score_training(self, training: TrainingSet, images: int | None = None) -> "Scores":
         """Score training images, each by the Gaussians that the others alone would give.

@@ -9,6 +9,7 @@ import numpy.typing as npt
 import torch
 from scipy.linalg import eigh
 from torch import Tensor, nn
+from tqdm import tqdm
 
 from reconpatch.representation.learned import Learned
 from reconpatch.representation.similarity import nearest_neighbours, squared_distances
@@ -100,7 +101,8 @@ def moments(flat: npt.NDArray[np.floating]) -> tuple[Matrix, Matrix]:
     """Return the mean ``(D,)`` and the covariance of features ``(N, D)``, block by block."""
     total = np.zeros(flat.shape[1])
     products = np.zeros((flat.shape[1], flat.shape[1]))
-    for start in range(0, len(flat), ROWS):
+    starts = range(0, len(flat), ROWS)
+    for start in tqdm(starts, desc="covariance", unit="block", delay=10):
         block = flat[start : start + ROWS].astype(np.float64)
         total += block.sum(axis=0)
         products += block.T @ block
