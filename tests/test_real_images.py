@@ -8,11 +8,12 @@ import torch
 
 from reconpatch.datasets.source import Source, load_category
 from reconpatch.features.extract import extract
+from reconpatch.methods.padim import PaDiM
 from reconpatch.methods.patchcore import PatchCore
 from reconpatch.methods.reconpatch import ReConPatch
 from reconpatch.runs.batch import measure
 from reconpatch.settings.composed import Refined
-from reconpatch.settings.features import ExtractionSettings, FeatureSettings
+from reconpatch.settings.features import FeatureSettings
 from reconpatch.settings.recipe import Recipe
 from reconpatch.settings.refinement import RefinementSettings
 from reconpatch.settings.representation import RepresentationSettings
@@ -24,24 +25,28 @@ FEATURES = FeatureSettings(backbone="efficientnet_lite0")
 PATCHCORE = PatchCore.Recipe(features=FEATURES)
 RECONPATCH = ReConPatch.Recipe(features=FEATURES, representation=RepresentationSettings(epochs=1))
 
+PADIM = PaDiM.Recipe.model_validate(
+    {"features": {"backbone": "efficientnet_lite0"}, "dimension": 100}
+)
+
 
 @pytest.fixture(scope="module")
 def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder of results with bottle's patch features."""
+    """A folder of results with bottle's patch features and layer maps."""
     data = os.environ.get("RECONPATCH_TEST_DATA")
     if not data:
         pytest.skip("RECONPATCH_TEST_DATA does not name the folder that holds mvtec/bottle")
     source = Source(layout="mvtec", dataset="mvtec", root=Path(data) / "mvtec")
     folder = tmp_path_factory.mktemp("results")
-    patches = ExtractionSettings(features=FEATURES)
-    extract(
-        load_category(source, "bottle"),
-        patches,
-        folder / "features" / "mvtec" / "bottle" / patches.key,
-        weights_folder=Path("weights"),
-        device=CPU,
-        threads=2,
-    )
+    for recipe in (PATCHCORE, PADIM):
+        extract(
+            load_category(source, "bottle"),
+            recipe.test_extraction,
+            folder / "features" / "mvtec" / "bottle" / recipe.test_extraction.key,
+            weights_folder=Path("weights"),
+            device=CPU,
+            threads=2,
+        )
     return folder
 
 
@@ -57,6 +62,12 @@ def test_bottle_is_told_from_its_defects(results: Path, recipe: Recipe) -> None:
     metrics = read_json(measured(results, recipe, 0) / "metrics.json")["metrics"]
     assert metrics["image_auroc"] >= 0.995
     assert metrics["pixel_auroc"] >= 0.975
+
+
+def test_padim_tells_bottle_from_its_defects(results: Path) -> None:
+    metrics = read_json(measured(results, PADIM, 0) / "metrics.json")["metrics"]
+    assert metrics["image_auroc"] >= 0.99
+    assert metrics["pixel_auroc"] >= 0.97
 
 
 def test_the_same_seed_gives_the_same_bits_and_another_others(results: Path) -> None:

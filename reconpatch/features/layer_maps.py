@@ -30,24 +30,26 @@ class LayerMaps:
     """The layer maps of N images, finest first, as views of a packed array.
 
     Attributes:
+        packed: what ``pack`` made of them, ``(N, T)``.
+        shapes: ``(C, h, w)`` of each.
         shape: ``(N, h, w)`` of the finest.
     """
 
     def __init__(self, packed: npt.NDArray[np.floating] | Tensor, shapes: Sequence[Shape]) -> None:
         """Take what ``pack`` made of maps of these shapes ``(C, h, w)``."""
-        self._packed = packed
-        self._shapes = shapes
+        self.packed = packed
+        self.shapes = shapes
         self.shape = (len(packed), *shapes[0][1:])
 
     def __len__(self) -> int:
-        return len(self._packed)
+        return len(self.packed)
 
     def __getitem__(self, images: slice) -> "LayerMaps":
         """Return the maps of some images."""
-        return LayerMaps(self._packed[images], self._shapes)
+        return LayerMaps(self.packed[images], self.shapes)
 
     def layers(self) -> list[Tensor]:
         """Return a tensor ``(N, C, h, w)`` a layer; of a file it is read as it is used."""
-        packed = torch.as_tensor(self._packed)
-        parts = packed.split([c * h * w for c, h, w in self._shapes], dim=1)
-        return [p.unflatten(1, shape) for p, shape in zip(parts, self._shapes, strict=True)]
+        packed = torch.as_tensor(self.packed)
+        parts = packed.split([c * h * w for c, h, w in self.shapes], dim=1)
+        return [p.unflatten(1, shape) for p, shape in zip(parts, self.shapes, strict=True)]

@@ -10,7 +10,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Generic, NamedTuple, Self, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, NamedTuple, Self, TypeVar
 
 from reconpatch.settings.recipe import Recipe
 from reconpatch.utils.errors import InputError
@@ -36,7 +36,7 @@ class TrainingSet:
         category: what progress bars call it.
     """
 
-    patches: "Patches"
+    patches: Any
     seed: int
     category: str
 
@@ -151,7 +151,7 @@ class Method(ABC, Generic[R]):
         """
 
     @abstractmethod
-    def score(self, patches: "Patches | Tensor") -> "Scores":
+    def score(self, patches: Any) -> "Scores":
         """Return image scores ``(N,)`` and patch scores ``(N, h, w)``; higher is more anomalous.
 
         Args:
@@ -188,7 +188,7 @@ class Method(ABC, Generic[R]):
         """
         raise self._cannot("score its training images without their own part in it")
 
-    def score_left_out(self, patches: "Patches | Tensor", image: int) -> "Scores":
+    def score_left_out(self, patches: Any, image: int) -> "Scores":
         """Score patch features as if training image number ``image`` had not been there."""
         raise self._cannot("leave a training image out")
 

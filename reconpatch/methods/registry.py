@@ -4,8 +4,11 @@ from typing import Any
 
 from reconpatch.methods.linear_map import LinearMap
 from reconpatch.methods.method import Method
+from reconpatch.methods.mh_patchcore import MHPatchcore
+from reconpatch.methods.padim import PaDiM
 from reconpatch.methods.patchcore import PatchCore
 from reconpatch.methods.reconpatch import ReConPatch
+from reconpatch.methods.spade import SPADE
 
 METHODS: dict[str, type[Method[Any]]] = {
     method.name(): method
@@ -13,6 +16,9 @@ METHODS: dict[str, type[Method[Any]]] = {
         PatchCore,
         ReConPatch,
         LinearMap,
+        MHPatchcore,
+        PaDiM,
+        SPADE,
     )
 }
 """Every method by its name in suites and tables."""

@@ -88,9 +88,12 @@ def _pool_mb(run: Run, images: Images, features: list[FeatureSettings]) -> int:
 def _features_mb(settings: FeatureSettings, images: Images, train: int) -> int:
     """Patch features in single precision, and the test images' masks."""
     strides: list[int] = [2 ** (layer + 1) for layer in settings.layers]
-    places = ceil(settings.size / min(strides)) ** 2
-    dimension = settings.target_dimension or CHANNELS * sum(strides)
-    size = (train + images.test) * places * dimension * 4 + images.test * settings.size**2
+    places = [ceil(settings.size / stride) ** 2 for stride in strides]
+    if settings.aggregation == "none":
+        numbers = sum(CHANNELS * s * p for s, p in zip(strides, places, strict=True))
+    else:
+        numbers = max(places) * (settings.target_dimension or CHANNELS * sum(strides))
+    size = (train + images.test) * numbers * 4 + images.test * settings.size**2
     return ceil(size / 1e6)
 
 

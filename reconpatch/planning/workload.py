@@ -144,7 +144,8 @@ class Workload:
     def work(self, run: Run) -> RunWork:
         """Return a recipe's run with its sizes."""
         assert isinstance(run.recipe, Recipe)
-        images, patches = self.images[run.dataset, run.category], self.patches[run.recipe.features]
+        images = self.images[run.dataset, run.category]
+        patches = self.patches[run.recipe.test_extraction.features]
         return RunWork(run, run.recipe, Sizes(images.train, images.test, *patches))
 
 

@@ -118,7 +118,7 @@ def table(suite: Suite, name: str, results: Results, published: pd.DataFrame) ->
     ]
     if experiment.ranked:
         records += _mean_ranks(suite, asked, results)
-    known = {entry.paper_name for entry in experiment.columns}
+    known = {entry.paper_name for entry in suite.columns(experiment)}
     rows = dict.fromkeys((cell.row, cell.paper[0]) for cell in asked)
     others = dict.fromkeys(c for c in published["column"] if c not in known)
     records += [

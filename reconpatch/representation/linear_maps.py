@@ -9,6 +9,7 @@ import numpy.typing as npt
 import torch
 from scipy.linalg import eigh
 from torch import Tensor, nn
+from tqdm import tqdm
 
 from reconpatch.representation.learned import Learned
 from reconpatch.representation.similarity import nearest_neighbours, squared_distances
@@ -47,25 +48,27 @@ def linear_map(
     inputs, outputs = flat.shape[1], settings.dimension
     rng = np.random.default_rng(seed)
     if settings.kind == "random_projection":
-        return _layer(rng.normal(scale=outputs**-0.5, size=(outputs, inputs)), np.zeros(inputs))
+        return affine_layer(
+            rng.normal(scale=outputs**-0.5, size=(outputs, inputs)), np.zeros(inputs)
+        )
     if outputs > inputs:
         raise InputError(
             f"{settings.kind} has only {inputs} directions, as many as patch features have "
             f"dimensions, but dimension is {outputs}. Choose {inputs} or less."
         )
-    mean, total = _moments(flat)
+    mean, total = moments(flat)
     if settings.kind == "neighbour_discriminant":
         rows = np.sort(rng.choice(len(flat), min(SAMPLE, len(flat)), replace=False))
         within = _within_neighbours(torch.from_numpy(flat[rows]).float(), settings.neighbours)
         within += RIDGE * np.trace(within) / inputs * np.eye(inputs)
         _, directions = eigh(total, within)
-        return _layer(directions[:, ::-1].T[:outputs], mean)
+        return affine_layer(directions[:, ::-1].T[:outputs], mean)
     variances, directions = eigh(total)
     weights = directions[:, ::-1].T[:outputs]
     if settings.kind == "whitened_components":
         ridge = RIDGE * variances.mean()
         weights = weights / np.sqrt(variances[::-1][:outputs, None] + ridge)
-    return _layer(weights, mean)
+    return affine_layer(weights, mean)
 
 
 def learn(
@@ -85,8 +88,8 @@ def learn(
     return Learned({"representation": {f"f.{n}": t for n, t in layer.state_dict().items()}})
 
 
-def _layer(weights: Matrix, mean: Matrix) -> nn.Linear:
-    """The layer ``W (x - mean)``."""
+def affine_layer(weights: Matrix, mean: Matrix) -> nn.Linear:
+    """Return the layer ``W (x - mean)``."""
     layer = nn.Linear(weights.shape[1], weights.shape[0])
     with torch.no_grad():
         layer.weight.copy_(torch.from_numpy(weights.copy()))
@@ -94,11 +97,12 @@ def _layer(weights: Matrix, mean: Matrix) -> nn.Linear:
     return layer
 
 
-def _moments(flat: npt.NDArray[np.floating]) -> tuple[Matrix, Matrix]:
-    """The mean and the covariance, computed block by block."""
+def moments(flat: npt.NDArray[np.floating]) -> tuple[Matrix, Matrix]:
+    """Return the mean ``(D,)`` and the covariance of features ``(N, D)``, block by block."""
     total = np.zeros(flat.shape[1])
     products = np.zeros((flat.shape[1], flat.shape[1]))
-    for start in range(0, len(flat), ROWS):
+    starts = range(0, len(flat), ROWS)
+    for start in tqdm(starts, desc="covariance", unit="block", delay=10):
         block = flat[start : start + ROWS].astype(np.float64)
         total += block.sum(axis=0)
         products += block.T @ block

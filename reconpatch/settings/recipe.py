@@ -6,6 +6,8 @@ Which of the defaults the paper gives, and which it leaves open, stands in docs/
 
 from typing import TYPE_CHECKING, ClassVar, Literal
 
+from pydantic import field_validator
+
 from reconpatch.settings.base import Settings
 from reconpatch.settings.detection import MapSettings
 from reconpatch.settings.features import AugmentationSettings, ExtractionSettings, FeatureSettings
@@ -31,6 +33,13 @@ class Recipe(Settings):
     features: FeatureSettings = FeatureSettings()
     augmentation: AugmentationSettings | None = None
     maps: MapSettings = MapSettings()
+
+    @field_validator("features", mode="before")
+    @classmethod
+    def _on_own_defaults(cls, features: object) -> object:
+        """What is given of the features changes the method's own, such as PaDiM's layers."""
+        own = cls.model_fields["features"].default.model_dump(exclude_unset=True)
+        return {**own, **features} if isinstance(features, dict) else features
 
     @property
     def parents(self) -> tuple["AnyRecipe", ...]:

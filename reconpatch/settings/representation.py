@@ -5,7 +5,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from reconpatch.settings.base import Count, Fraction, Positive, Settings
+from reconpatch.settings.base import Count, Fraction, Positive, Settings, Share
 
 
 class PoolingSettings(Settings):
@@ -25,6 +25,13 @@ class LinearMapSettings(Settings):
     ] = "principal_components"
     dimension: Count = 512
     neighbours: Count = 5
+
+
+class WhiteningSettings(Settings):
+    """MHPatchcore's principal components, and the whitening of these."""
+
+    variance_share: Share = 0.99
+    shrinkage: Share = 0.07
 
 
 class RepresentationSettings(Settings):

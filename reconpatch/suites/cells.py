@@ -66,11 +66,12 @@ def _rows(
 
 def _columns(suite: Suite, table: str, experiment: Experiment) -> tuple[Entry, ...]:
     """The columns that the suite takes, and one for each of its methods that none of them runs."""
-    columns = _taken(suite, table, experiment.columns)
+    columns = suite.columns(experiment)
+    taken = _taken(suite, table, columns)
     if not experiment.every_method:
-        return columns
-    run = {column.method or experiment.method for column in experiment.columns}
-    return columns + tuple(
+        return taken
+    run = {column.method or experiment.method for column in columns}
+    return taken + tuple(
         Entry(name=method, method=method) for method in suite.methods if method not in run
     )
 

@@ -92,6 +92,7 @@ class Experiment(Settings):
         model: the model, likewise.
         recipe: what all cells change.
         rows: the rows; ``categories`` is one for each, with the means over them.
+        rivals: columns that only suites have which name their method under ``methods``.
         every_method: whether each method of the suite gets a column of its own, where none of
             these runs it.
         ranked: whether a last row gives each column's mean rank.
@@ -107,6 +108,7 @@ class Experiment(Settings):
     recipe: Changes = Field(default_factory=dict)
     rows: Literal["categories"] | Annotated[tuple[Entry, ...], Field(min_length=1)]
     columns: Annotated[tuple[Entry, ...], Field(min_length=1)]
+    rivals: tuple[Entry, ...] = ()
     every_method: bool = False
     ranked: bool = False
     topic: Topic | None = None
@@ -114,7 +116,8 @@ class Experiment(Settings):
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        for side in (self.columns, () if self.rows == "categories" else self.rows):
+        rows = () if self.rows == "categories" else self.rows
+        for side in ((*self.columns, *self.rivals), rows):
             _check_side(side, self.metrics)
         return self
 

@@ -24,6 +24,8 @@ from reconpatch.settings.refinement import RefinementSettings
 from reconpatch.suites.experiments import (
     Changes,
     Deviation,
+    Entry,
+    Experiment,
     Experiments,
     Method,
     changed,
@@ -135,11 +137,16 @@ class Suite(Settings):
             known = ", ".join((*self.experiments.tables, *self.experiments.figures))
             raise ValueError(f"grids: there is no table or figure {name!r}; there are {known}")
         rows = () if experiment.rows == "categories" else experiment.rows
-        found = [entry.name for entry in (*rows, *experiment.columns)]
+        found = [entry.name for entry in (*rows, *self.columns(experiment))]
         for dataset in self.datasets:
             if dataset.stands_for == experiment.stands_for and dataset.categories != "found":
                 found += dataset.categories
         return found
+
+    def columns(self, experiment: Experiment) -> tuple[Entry, ...]:
+        """Return a table's columns, those of rivals only where their method is named here."""
+        named = (rival for rival in experiment.rivals if rival.method in self.methods)
+        return (*experiment.columns, *named)
 
     def places(self, stands_for: str | None = None) -> Iterator[Place]:
         """Yield the categories, or those that stand for one of the paper's data sets.

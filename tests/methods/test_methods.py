@@ -10,22 +10,36 @@ import torch
 from safetensors.torch import load, save, save_file
 
 from reconpatch.detection.scores import Scores
+from reconpatch.methods.memory_bank import MemoryBankMethod
 from reconpatch.methods.method import Method, TrainingSet
 from reconpatch.methods.patchcore import PatchCore
 from reconpatch.methods.registry import METHODS
 from reconpatch.settings.detection import DetectionSettings
 from reconpatch.settings.recipe import Recipe
 from reconpatch.utils.errors import InputError
+from tests.methods.layer_maps import made_up
 
 CPU = torch.device("cpu")
 RNG = np.random.default_rng(0)
 TRAINING = TrainingSet(RNG.normal(size=(6, 4, 5, 12)).astype(np.float32), 3, "made up")
 TEST = RNG.normal(size=(3, 4, 5, 12)).astype(np.float32)
+ON_MAPS = TrainingSet(made_up(6, 0), 3, "made up")
+TEST_MAPS = made_up(3, 1)
+BANKS = [name for name, kind in METHODS.items() if issubclass(kind, MemoryBankMethod)]
 
 
-def recipe(method: str, share: float = 0.2) -> Recipe:
+def data(method: str) -> tuple[TrainingSet, Any]:
+    """What a method is fitted on and scores."""
+    on_maps = METHODS[method].Recipe.reads == "layer maps"
+    return (ON_MAPS, TEST_MAPS) if on_maps else (TRAINING, TEST)
+
+
+def recipe(method: str, share: float) -> Recipe:
     settings = {"dimension": 8, "epochs": 1, "batch_size": 16, "projection_dimension": 4}
-    known = METHODS[method].Recipe.model_fields["representation"].annotation
+    fields = METHODS[method].Recipe.model_fields
+    if "detection" not in fields:
+        return METHODS[method].Recipe.model_validate({"features": {"resize": 40, "crop": 40}})
+    known = fields["representation"].annotation
     chosen = {k: v for k, v in settings.items() if k in known.model_fields}
     return METHODS[method].Recipe.model_validate(
         {"representation": chosen, "detection": {"coreset_share": share}}
@@ -46,13 +60,14 @@ def new(method: str, folder: Path, share: float = 0.2) -> Method[Any]:
 
 @pytest.mark.parametrize("name", METHODS)
 def test_a_loaded_method_scores_as_the_fitted_one(name: str, tmp_path: Path) -> None:
+    training, test = data(name)
     fitted = new(name, tmp_path)
-    fitted.fit(TRAINING)
+    fitted.fit(training)
     loaded = new(name, tmp_path)
     loaded.load(load(save(fitted.tensors())))
     for ours, theirs in (
-        (fitted.score(TEST), loaded.score(TEST)),
-        (fitted.score_training(TRAINING), loaded.score_training(TRAINING)),
+        (fitted.score(test), loaded.score(test)),
+        (fitted.score_training(training), loaded.score_training(training)),
     ):
         assert np.array_equal(ours.images, theirs.images)
         assert np.array_equal(ours.patches, theirs.patches)
@@ -60,6 +75,16 @@ def test_a_loaded_method_scores_as_the_fitted_one(name: str, tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("name", METHODS)
+def test_an_images_scores_do_not_depend_on_those_beside_it(name: str, tmp_path: Path) -> None:
+    training, test = data(name)
+    method = new(name, tmp_path)
+    method.fit(training)
+    together, alone = method.score(test), method.score(test[1:2])
+    np.testing.assert_allclose(alone.images[0], together.images[1], rtol=1e-5)
+    np.testing.assert_allclose(alone.patches[0], together.patches[1], rtol=1e-5)
+
+
+@pytest.mark.parametrize("name", BANKS)
 def test_methods_fitted_together_are_those_fitted_alone(name: str, tmp_path: Path) -> None:
     shares = (0.1, 0.5, 0.2)
     alone = [new(name, tmp_path, share) for share in shares]
@@ -85,7 +110,7 @@ def test_patchcores_of_several_dimensions_share_a_group() -> None:
         assert np.array_equal(alone.score(TEST).patches, together.score(TEST).patches)
 
 
-@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.parametrize("name", BANKS)
 def test_a_training_image_is_scored_without_its_own_vectors(name: str, tmp_path: Path) -> None:
     method = new(name, tmp_path)
     method.fit(TRAINING)

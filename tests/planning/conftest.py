@@ -36,6 +36,16 @@ figures:
   figure2: {caption: maps, draws: maps, of: [{name: R}]}
   figure3: {caption: nothing, draws: maps, of: [{name: R, model: large}]}
 """
+ON_LAYER_MAPS = """
+tables:
+  table1:
+    caption: what reads layer maps
+    rows: [{name: Detection}]
+    columns:
+      - {name: PaDiM, method: PaDiM, recipe: {dimension: 12}}
+      - {name: SPADE, method: SPADE, recipe: {features: {stored_as: float16}}}
+figures: {}
+"""
 MADE_UP = """
 title: two categories of MVTec AD, whose images are not here
 datasets:
@@ -53,10 +63,10 @@ models:
 """
 
 
-def counted(suite: str, folder: Path) -> Workload:
+def counted(suite: str, folder: Path, experiments: str = EXPERIMENTS) -> Workload:
     path, shown = folder / "suite.yaml", folder / "experiments.yaml"
     path.write_text(suite)
-    shown.write_text(EXPERIMENTS)
+    shown.write_text(experiments)
     return count_work(load_suite(path, folder / "images", shown.parent), folder / "results")
 
 

@@ -34,6 +34,7 @@ EXPERIMENTS = Experiments.model_validate(
                 "metrics": ["image_auroc", "pixel_auroc"],
                 "rows": "categories",
                 "columns": [{"name": "ReConPatch ({single})", "published": "Ours"}],
+                "rivals": [{"name": "SPADE ({single})", "published": "Other", "method": "SPADE"}],
             },
             "tableS5": {
                 "caption": "a difference",
@@ -207,6 +208,17 @@ def test_a_method_that_is_not_run_shows_the_papers_figure_alone(tmp_path: Path) 
     assert pd.isna(other["measured"])
     assert pd.isna(other["runs"])
     assert "not run here" in other["reason"]
+
+
+def test_a_rival_that_the_suite_names_has_the_papers_figure_beside_its_own(tmp_path: Path) -> None:
+    asked = suite("bottle").model_copy(update={"methods": {"SPADE": {}}})
+    for run in runs_of(asked, "table5"):
+        measure(tmp_path, run, 0.75)
+    tidy = measured(asked, tmp_path)
+    assert "Other" not in set(tidy["column"])
+    spade = tidy[(tidy["column"] == "SPADE (small)") & (tidy["metric"] == "image_auroc")]
+    assert spade["row"].tolist() == ["bottle", "Object classes", "Average"]
+    assert (spade["measured"].tolist(), spade["paper"].iloc[0]) == ([75.0] * 3, "97")
 
 
 def test_a_cell_that_the_suite_cannot_fill_rests_on_no_runs(tmp_path: Path) -> None:

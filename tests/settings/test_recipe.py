@@ -6,8 +6,10 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from reconpatch.methods.padim import PaDiMRecipe
 from reconpatch.methods.patchcore import PatchCoreRecipe
 from reconpatch.methods.reconpatch import ReConPatchRecipe
+from reconpatch.methods.spade import SPADERecipe
 from reconpatch.settings.base import readable
 from reconpatch.settings.composed import Ensemble, Refined
 from reconpatch.settings.features import AugmentationSettings, FeatureSettings
@@ -35,6 +37,17 @@ def test_another_setting_gives_another_key() -> None:
     ]
     keys = {ReConPatchRecipe.model_validate_json(text).key for text in texts}
     assert len(keys | {PatchCoreRecipe().key}) == len(texts) + 1
+
+
+def test_what_is_given_of_the_features_changes_the_methods_own() -> None:
+    assert PaDiMRecipe().features.layers == (1, 2, 3)
+    given = PaDiMRecipe.model_validate({"features": {"backbone": "efficientnet_lite0"}})
+    assert (given.features.backbone, given.features.layers) == ("efficientnet_lite0", (1, 2, 3))
+    other = PaDiMRecipe.model_validate({"features": {"layers": [2, 3]}})
+    assert other.features.layers == (2, 3)
+    # With the layers that another method reads it reads the same arrays.
+    alike = SPADERecipe.model_validate({"features": {"layers": [1, 2, 3]}})
+    assert alike.test_extraction == PaDiMRecipe().test_extraction
 
 
 def test_an_ensembles_key_knows_all_settings_of_its_members() -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from reconpatch.methods.padim import PaDiMRecipe
 from reconpatch.methods.reconpatch import ReConPatchRecipe
 from reconpatch.settings.composed import Ensemble, Refined
 from reconpatch.settings.recipe import Recipe
@@ -62,6 +63,22 @@ def test_fifteen_tables_and_eight_figures_are_there(demo: Suite) -> None:
     assert drawn == [f"figure{number}" for number in figures]
     assert all(panels(demo, figure) for figure in demo.experiments.figures)
     assert all(cell.recipe for table in demo.experiments.tables for cell in cells(demo, table))
+
+
+def test_a_rivals_column_is_there_where_the_suite_names_its_method(paper: Suite) -> None:
+    methods: dict[str, dict[str, object]] = {"PaDiM": {"dimension": 9}, "linear map": {}}
+    suite = paper.model_copy(update={"methods": methods})
+    for table, printed, shown in (
+        ("table5", "PaDiM (WRN-50, 224)", "PaDiM (WRN-50, 224)"),
+        ("table7", "PaDiM", "PaDiM"),
+    ):
+        assert "PaDiM" not in {cell.recipe.method for cell in cells(paper, table) if cell.recipe}
+        columns = dict.fromkeys((cell.column, cell.paper[1]) for cell in cells(suite, table))
+        assert list(columns)[-2:] == [(shown, printed), ("linear map", "linear map")]
+        recipe = recipe_at(suite, table, "Average", printed).recipe
+        assert isinstance(recipe, PaDiMRecipe)
+        assert (recipe.dimension, recipe.features.crop) == (9, 224)
+        assert recipe.features.layers == (1, 2, 3)
 
 
 def test_the_papers_default_is_one_run_in_all_the_tables_that_show_it(paper: Suite) -> None:

@@ -70,8 +70,10 @@ CODE_OF = {
 """What computes each step; the report and its figures read all results, and are left out here."""
 del CODE_OF["figure"], CODE_OF["report"]
 INSPECTIONS = "inspect mvtec, inspect demo, inspect elpv"
-LEARN = "learn ReConPatch, learn linear map"
-DETECT = "detect PatchCore, detect ReConPatch, detect linear map"
+LEARN = "learn ReConPatch, learn linear map, learn MHPatchcore"
+BEHIND_LAYERS = "detect ReConPatch, detect linear map, detect MHPatchcore"
+BANKS = f"detect PatchCore, {BEHIND_LAYERS}"
+DETECT = f"{BANKS}, detect PaDiM, detect SPADE"
 MEASURE = "evaluate, fuse, refine"
 
 Edit = Callable[[str], str]
@@ -115,22 +117,25 @@ EDITS: list[tuple[str, Edit, str]] = [
     ("features/pretrained.py", code, ""),
     ("features/backbones.py", code, "extract, time, train refinement"),
     ("features/weights.py", code, "extract, time, train refinement"),
-    ("features/aggregation.py", code, "extract, time, train refinement, refine"),
+    ("features/aggregation.py", code, "extract, time, train refinement, refine, detect SPADE"),
     ("features/augmentation.py", code, "extract"),
     ("settings/features.py", code, f"extract, time, diagnose, {DETECT}, train refinement, refine"),
-    ("settings/representation.py", code, f"{LEARN}, {DETECT}"),
+    ("settings/representation.py", code, f"{LEARN}, {BANKS}"),
     ("settings/refinement.py", code, "train refinement, refine"),
     ("representation/loss.py", code, "learn ReConPatch"),
     ("representation/similarity.py", code, LEARN),
     ("representation/linear_maps.py", code, LEARN),
-    ("representation/file.py", code, "detect ReConPatch, detect linear map"),
-    ("detection/coreset.py", code, DETECT),
-    ("detection/memory_bank.py", code, DETECT),
-    ("detection/anomaly_map.py", code, f"{MEASURE}, train refinement, time"),
+    ("representation/file.py", code, BEHIND_LAYERS),
+    ("representation/whitening.py", code, "learn MHPatchcore"),
+    ("detection/coreset.py", code, BANKS),
+    ("detection/memory_bank.py", code, BANKS),
+    ("detection/anomaly_map.py", code, f"{MEASURE}, train refinement, time, detect PaDiM"),
     ("detection/ensemble.py", code, "fuse, refine, train refinement"),
     ("methods/patchcore.py", code, "detect PatchCore"),
     ("methods/reconpatch.py", code, "detect ReConPatch"),
-    ("methods/memory_bank.py", code, DETECT),
+    ("methods/padim.py", code, "detect PaDiM"),
+    ("methods/spade.py", code, "detect SPADE"),
+    ("methods/memory_bank.py", code, BANKS),
     ("methods/registry.py", code, ""),
     ("evaluation/auroc.py", code, MEASURE),
     ("evaluation/diagnostics.py", code, "diagnose"),
