@@ -14,7 +14,6 @@ from reconpatch.methods.memory_bank import MemoryBankMethod
 from reconpatch.methods.method import Method, TrainingSet
 from reconpatch.methods.patchcore import PatchCore
 from reconpatch.methods.registry import METHODS
-from reconpatch.settings.detection import DetectionSettings
 from reconpatch.settings.recipe import Recipe
 from reconpatch.utils.errors import InputError
 from tests.methods.layer_maps import made_up
@@ -168,9 +167,9 @@ def test_a_methods_file_says_where_it_comes_from(name: str) -> None:
         assert said in head
 
 
-def test_patchcore_pools_to_its_dimension() -> None:
+def test_patchcore_pools_to_its_dimension_and_scores_as_its_paper_and_code_do() -> None:
     chosen = PatchCore.Recipe.model_validate({"representation": {"dimension": 4}})
     pooled = PatchCore(chosen, CPU).represent(TEST)
     expected = TEST.reshape(-1, 4, 3).mean(axis=2)
     np.testing.assert_allclose(pooled.numpy(), expected, rtol=1e-5, atol=1e-6)
-    assert DetectionSettings() == chosen.detection
+    assert (chosen.detection.reweighting, chosen.detection.squared_distances) == ("top_patch", True)
