@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -49,3 +51,14 @@ def test_a_metric_that_cannot_be_had_says_why(masks: np.ndarray | None, reason: 
     assert set(replicates) == set(of_images)
     assert all(reason in found["reasons"][name] for name in of_pixels)
     assert "vary" in found["reasons"]["discriminability_index"]
+
+
+def test_metrics_are_those_that_anomalib_and_adeval_record() -> None:
+    """As ``tests/oracles/record_field_metrics.py`` recorded them."""
+    with np.load(Path(__file__).parents[1] / "oracles" / "field_metrics.npz") as record:
+        maps, masks = record["maps"].astype(np.float32), record["masks"]
+        theirs = {name: float(record[name]) for name in record.files if record[name].ndim == 0}
+    assert len(theirs) == 7
+    found = evaluate(maps.max(axis=(1, 2)), masks.any(axis=(1, 2)), maps, masks, 0)[0]["metrics"]
+    for name, value in theirs.items():
+        assert found[name.partition("_")[2]] == pytest.approx(value, abs=1e-4), name
