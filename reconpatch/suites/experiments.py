@@ -131,14 +131,16 @@ class Figure(Settings):
     Attributes:
         stands_for: which of the paper's data sets it is about.
         of: the runs that it draws, each with its name.
-        table: the table whose figures a sweep draws.
+        table: the table that a sweep draws, or whose columns are ranked over categories.
         categories: the paper's choice among the data set's; where none of them is there, all.
         along_training: whether it also shows the last of its runs as it was trained.
         topic: the section of the report that it belongs to, unless to the figures at large.
     """
 
     caption: str
-    draws: Literal["embedding", "histogram", "maps", "memory", "diagnostics", "refinement", "sweep"]
+    draws: Literal[
+        "embedding", "histogram", "maps", "memory", "diagnostics", "refinement", "sweep", "ranks"
+    ]
     stands_for: str = "MVTec AD"
     of: tuple[Entry, ...] = ()
     table: str | None = None
@@ -148,8 +150,10 @@ class Figure(Settings):
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        if (self.table is None) == (self.draws == "sweep") or bool(self.of) == bool(self.table):
-            raise ValueError("a sweep draws a table, the other drawings the runs under `of`")
+        if (self.table is None) == (self.draws in ("sweep", "ranks")) or bool(self.of) == bool(
+            self.table
+        ):
+            raise ValueError("sweep and ranks draw a table, the other drawings the runs under `of`")
         return self
 
 
@@ -167,6 +171,8 @@ class Experiments(Settings):
         for name, figure in self.figures.items():
             if figure.table and figure.table not in self.tables:
                 raise ValueError(f"{name} draws {figure.table}, which is not there")
+            if figure.draws == "ranks" and self.tables[figure.table or ""].rows != "categories":
+                raise ValueError(f"{name} ranks {figure.table}, whose rows are not categories")
         return self
 
 

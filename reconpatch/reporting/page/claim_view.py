@@ -7,6 +7,7 @@ from typing import Self
 from reconpatch.reporting.claims import Evidence, Judged
 from reconpatch.reporting.formats import METRICS
 from reconpatch.reporting.page.table_view import signed
+from reconpatch.reporting.verdicts import p_text
 
 HALF = 92
 """Of a drawn line: units from zero to either end."""
@@ -21,6 +22,9 @@ class EvidenceView:
     measured: str | None
     interval: str | None
     paper: str | None
+    chance: str | None
+    categories: str | None
+    detectable: str | None
 
     @classmethod
     def of(cls, found: Evidence, reach: float) -> Self:
@@ -38,7 +42,18 @@ class EvidenceView:
             if difference.low is not None and difference.high is not None:
                 interval = f"{text(difference.low)} to {text(difference.high)}"
         paper = None if found.printed is None else text(found.printed) + unit
-        return cls(found, reach, measured, interval, paper)
+        chance = categories = detectable = None
+        if found.p is not None and found.corrected is not None:
+            chance = f"{p_text(found.p)}, corrected {p_text(found.corrected)}"
+        if found.categories:
+            categories = f"{found.categories} (sign test {p_text(found.categories.p)})"
+        if found.detectable is not None:
+            size = text(found.detectable).lstrip("+") + unit
+            by = found.check.by
+            bound = ("±" + text(by).lstrip("+") if found.check.kind == "level" else text(by)) + unit
+            beyond = f" beyond {bound}" if by else ""
+            detectable = f"a difference of {size}{beyond} or more would have shown"
+        return cls(found, reach, measured, interval, paper, chance, categories, detectable)
 
     @property
     def spoken(self) -> str:
@@ -59,6 +74,13 @@ class ClaimView:
     anchor: str
     judged: Judged
     rows: list[EvidenceView]
+
+    @property
+    def chance(self) -> str | None:
+        """The claim's p-values: over its own checks, and corrected over all claims."""
+        if self.judged.p is None or self.judged.corrected is None:
+            return None
+        return f"{p_text(self.judged.p)}, over all claims {p_text(self.judged.corrected)}"
 
 
 def claim_views(judged: Sequence[Judged]) -> list[ClaimView]:
