@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import binomtest, studentized_range
+from scipy.stats import binomtest, rankdata, studentized_range
 
 Floats = npt.NDArray[np.float64]
 
@@ -48,9 +48,7 @@ def mean_ranks(values: Floats) -> Floats:
     Args:
         values: one of each of N categories and K methods, ``(N, K)``.
     """
-    above = (values[:, None, :] > values[:, :, None]).sum(axis=-1)
-    equal = (values[:, None, :] == values[:, :, None]).sum(axis=-1)
-    ranks: Floats = (above + (equal + 1) / 2).mean(axis=0)
+    ranks: Floats = rankdata(-values, axis=1).mean(axis=0)
     return ranks
 
 

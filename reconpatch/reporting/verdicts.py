@@ -17,8 +17,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 from scipy.optimize import brentq
-from scipy.stats import norm
-from scipy.stats import t as student
+from scipy.special import ndtri, stdtrit
 
 from reconpatch.evaluation.bootstrap import interval
 
@@ -60,10 +59,10 @@ class Estimate:
     def width(self, end: End, p: float) -> float:
         """Return how far an end of the interval at level ``1 - p`` lies from the value."""
         images = self.below if end == "low" else self.above
-        images *= float(norm.isf(p / 2) / norm.isf(ALPHA / 2))
+        images *= float(ndtri(p / 2) / ndtri(ALPHA / 2))
         if not self.standard_error:
             return images
-        return hypot(images, float(student.isf(p / 2, self.seeds - 1)) * self.standard_error)
+        return hypot(images, float(stdtrit(self.seeds - 1, p / 2)) * self.standard_error)
 
     @property
     def low(self) -> float | None:

@@ -11,11 +11,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, Field, ValidationError, model_validator
 
 from reconpatch.datasets.category import Kind
 from reconpatch.methods.registry import METHODS
-from reconpatch.settings.base import Settings, read_settings
+from reconpatch.settings.base import Settings, read_settings, readable
 from reconpatch.utils.errors import InputError
 
 Metric = Literal[
@@ -160,11 +160,15 @@ class Figure(Settings):
 Name = Annotated[str, Field(pattern=r"^[a-z]+S?\d+$")]
 
 
-class Experiments(Settings):
-    """All tables and figures by names such as ``table5`` and ``figureS1``, in the paper's order."""
+class ExperimentsFile(Settings):
+    """The tables and figures of one file, which may draw another file's tables."""
 
     tables: dict[Name, Experiment]
     figures: dict[Name, Figure]
+
+
+class Experiments(ExperimentsFile):
+    """All tables and figures by names such as ``table5`` and ``figureS1``, in the paper's order."""
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -180,19 +184,23 @@ def load_experiments(*paths: Path) -> Experiments:
     """Return the tables and figures of YAML files, one file's after the other's.
 
     Raises:
-        InputError: no such file, it holds unknown names or impossible values, or two files have a
-            table or figure of one name.
+        InputError: no such file, it holds unknown names or impossible values, two files have a
+            table or figure of one name, or a figure draws a table that none of them has.
     """
     tables: dict[str, Experiment] = {}
     figures: dict[str, Figure] = {}
     for path in paths:
-        found = read_settings(path, Experiments, "experiments")
+        found = read_settings(path, ExperimentsFile, "experiments")
         here = {*found.tables, *found.figures}
         if twice := sorted(here & {*tables, *figures} | {*found.tables} & {*found.figures}):
             raise InputError(f"{path} names {twice[0]} once more; give it another name.")
         tables |= found.tables
         figures |= found.figures
-    return Experiments(tables=tables, figures=figures)
+    try:
+        return Experiments(tables=tables, figures=figures)
+    except ValidationError as error:
+        files = ", ".join(str(path) for path in paths)
+        raise InputError(f"{files}: {readable(error)}") from None
 
 
 def title(name: str) -> str:
