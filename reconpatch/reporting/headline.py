@@ -82,10 +82,8 @@ def _decided(found: Evidence, judged: Sequence[Judged]) -> str:
         return ", and which is ahead cannot be told"
     family = holm([found.p, *(claim.p for claim in judged if claim.p is not None)])
     corrected = family[0]
-    both = (
-        f"({p_text(found.p)}, after Holm's correction over {len(family)} comparisons "
-        f"{p_text(corrected)})"
-    )
+    compared = f"{len(family)} comparison{'s' if len(family) > 1 else ''}"
+    both = f"({p_text(found.p)}; {p_text(corrected)} after Holm's correction over {compared})"
     if corrected < ALPHA:
         return f" and is {'ahead' if found.raw == 'holds' else 'behind'} {both}"
     least = detectable(found.difference, ALPHA / sum(p >= ALPHA for p in family))

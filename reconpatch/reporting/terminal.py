@@ -27,7 +27,7 @@ def print_tables(folder: Path) -> None:
     console = Console(highlight=False)
     tables = _tables(folder)
     if (folder / "headline.txt").is_file():  # Older reports have none.
-        console.print((folder / "headline.txt").read_text(), soft_wrap=True)
+        console.print((folder / "headline.txt").read_text(), soft_wrap=True, markup=False)
     for path in tables:
         _print(console, path)
     console.print(LEGEND)
