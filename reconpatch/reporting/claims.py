@@ -91,7 +91,7 @@ class Evidence:
         categories: those won, tied and lost; None of a single one, and of a check that is
             ``level``.
         corrected: p after Holm's correction over the checks of its claim.
-        verdict: what ``corrected`` leaves of ``raw``.
+        verdict: what is left of ``raw`` after the correction over all claims too.
         detectable: the smallest difference from the claim's bound that would have been shown, where
             nothing was.
     """
@@ -114,9 +114,10 @@ class Judged:
     """A claim with its evidence.
 
     Attributes:
-        p: the claim's p-value, from those of its checks that are corrected over them.
-        corrected: p after Holm's correction over all claims; None where nothing could be decided.
-        verdict: what ``corrected`` leaves of what its checks say.
+        p: the claim's p-value, from those of its checks that are corrected over them; None where
+            nothing could be decided.
+        corrected: p after Holm's correction over all claims.
+        verdict: what the measured values say of it after both corrections.
     """
 
     claim: Claim

@@ -10,16 +10,14 @@ from dataclasses import replace
 
 from reconpatch.evaluation.multiple_tests import holm
 from reconpatch.reporting.claims import Claim, Evidence, Judged
-from reconpatch.reporting.verdicts import ALPHA, Verdict, detectable, leans, together
+from reconpatch.reporting.verdicts import ALPHA, detectable, leans, together
 
 
 def over_checks(evidence: Sequence[Evidence]) -> tuple[Evidence, ...]:
-    """Return the evidence of a claim with p-values corrected over its checks, and verdicts."""
+    """Return the evidence of a claim with p-values corrected over its checks."""
     corrected = iter(holm([found.p for found in evidence if found.p is not None]))
     return tuple(
-        replace(found, verdict=found.raw)
-        if found.p is None
-        else replace(found, corrected=(p := next(corrected)), verdict=_kept(found.raw, p))
+        found if found.p is None else replace(found, corrected=next(corrected))
         for found in evidence
     )
 
@@ -32,20 +30,28 @@ def over_claims(claims: Sequence[tuple[Claim, tuple[Evidence, ...]]]) -> list[Ju
     corrected = iter(found)
     judged = []
     for (claim, evidence), p in zip(claims, plain, strict=True):
-        q = None if p is None else next(corrected)
-        verdict = together(each.verdict for each in evidence if each.verdict)
-        if verdict in ("holds", "does not hold") and (q is None or q >= ALPHA):
-            untested = any(each.verdict == "not tested" for each in evidence)
-            verdict = "not tested" if untested else "cannot tell"
-        alpha = ALPHA / left / _left([e.corrected for e in evidence if e.corrected is not None])
-        shown = tuple(
-            replace(each, detectable=detectable(each.difference, alpha))
-            if each.difference and "cannot tell" in (verdict, each.verdict)
-            else each
-            for each in evidence
-        )
-        judged.append(Judged(claim, shown, p, q, verdict))
+        checks = _left([each.corrected for each in evidence if each.corrected is not None])
+        shown = tuple(_decided(each, left, checks) for each in evidence)
+        # A claim is rejected by Holm exactly where the check that decides it is kept.
+        verdict = together(each.verdict for each in shown if each.verdict)
+        judged.append(Judged(claim, shown, p, None if p is None else next(corrected), verdict))
     return judged
+
+
+def _decided(found: Evidence, claims: int, checks: int) -> Evidence:
+    """Return a comparison with its verdict, or with what it would have shown.
+
+    Args:
+        found: corrected over the checks of its claim.
+        claims: how many claims Holm's procedure leaves.
+        checks: how many checks of its claim.
+    """
+    if found.corrected is not None and found.corrected * claims < ALPHA:
+        return replace(found, verdict=found.raw)
+    if found.difference is None:
+        return replace(found, verdict=found.raw)
+    least = detectable(found.difference, ALPHA / claims / checks)
+    return replace(found, verdict="cannot tell", detectable=least)
 
 
 def _claim_p(evidence: Sequence[Evidence]) -> float | None:
@@ -54,7 +60,7 @@ def _claim_p(evidence: Sequence[Evidence]) -> float | None:
     The smallest of the checks that lean against it, as one of them is enough; without any, the
     largest of all.
     """
-    tested = [found for found in evidence if found.verdict]
+    tested = [found for found in evidence if found.raw]
     against = [
         found.corrected
         for found in tested
@@ -68,10 +74,6 @@ def _claim_p(evidence: Sequence[Evidence]) -> float | None:
     return max(every) if every and len(every) == len(tested) else None
 
 
-def _kept(raw: Verdict | None, corrected: float) -> Verdict | None:
-    return raw if corrected < ALPHA else "cannot tell"
-
-
 def _left(corrected: Sequence[float]) -> int:
-    """How many of a family Holm's procedure has not rejected: it asks for ``ALPHA`` over that."""
+    """How many of a family Holm's procedure leaves: it asks the next for ``ALPHA`` over that."""
     return max(1, sum(p >= ALPHA for p in corrected))

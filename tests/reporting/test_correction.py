@@ -2,6 +2,8 @@
 
 import numpy as np
 import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
 from scipy.stats import norm
 
 from reconpatch.reporting.claims import Check, Claim, Evidence, Judged
@@ -36,19 +38,23 @@ def judged(*claims: tuple[Claim, tuple[Evidence, ...]]) -> list[Judged]:
 
 
 def test_checks_are_corrected_within_their_claim() -> None:
-    first, second, third = over_checks([found(0.02), found(0.04), found(0.01)])
+    ((first, second, third),) = (
+        each.evidence for each in judged(claim(found(0.02), found(0.04), found(0.01)))
+    )
     assert [e.raw for e in (first, second, third)] == ["holds"] * 3
     assert [e.p for e in (first, second, third)] == pytest.approx([0.02, 0.04, 0.01])
     assert [e.corrected for e in (first, second, third)] == pytest.approx([0.04, 0.04, 0.03])
     assert [e.verdict for e in (first, second, third)] == ["holds"] * 3
-    pair = over_checks([found(0.03), found(0.04, -1)])
+    (pair,) = (each.evidence for each in judged(claim(found(0.03), found(0.04, -1))))
     assert [e.raw for e in pair] == ["holds", "does not hold"]
     assert [e.corrected for e in pair] == pytest.approx([0.06, 0.06])
     assert [e.verdict for e in pair] == ["cannot tell"] * 2
 
 
 def test_what_was_not_tested_is_in_no_family() -> None:
-    alone, *others = over_checks([found(0.03), UNTESTED, LEFT_OUT, UNKNOWN])
+    ((alone, *others),) = (
+        each.evidence for each in judged(claim(found(0.03), UNTESTED, LEFT_OUT, UNKNOWN))
+    )
     assert (alone.corrected, alone.verdict) == (pytest.approx(0.03), "holds")
     assert [e.corrected for e in others] == [None] * 3
     assert [e.verdict for e in others] == ["not tested", None, "cannot tell"]
@@ -69,6 +75,38 @@ def test_claims_are_corrected_over_all_claims(p: float, verdict: str) -> None:
     contradicted, _ = judged(claim(found(p, -1)), claim(found(0.6)))
     assert contradicted.raw == "does not hold"
     assert contradicted.verdict == ("does not hold" if verdict == "holds" else "cannot tell")
+
+
+def test_a_comparison_keeps_its_verdict_where_both_corrections_do() -> None:
+    first, second, third = judged(
+        claim(found(0.03), found(1e-9)), claim(found(0.4)), claim(found(1e-6, -1), found(0.02))
+    )
+    # Two claims are left: 0.03 is not enough, 1e-9 is, and says which of the two is in doubt.
+    assert [e.verdict for e in first.evidence] == ["cannot tell", "holds"]
+    assert [e.detectable is None for e in first.evidence] == [False, True]
+    assert (first.raw, first.verdict, second.verdict) == ("holds", "cannot tell", "cannot tell")
+    assert third.verdict == "does not hold"
+    assert [e.verdict for e in third.evidence] == ["does not hold", "holds"]
+
+
+@given(
+    st.lists(
+        st.lists(
+            st.tuples(st.floats(1e-6, 0.999), st.sampled_from([1, -1])), min_size=1, max_size=4
+        ),
+        min_size=1,
+        max_size=5,
+    )
+)
+def test_a_claim_is_decided_exactly_where_its_corrected_p_is_small(
+    claims: list[list[tuple[float, int]]],
+) -> None:
+    for each in judged(*(claim(*(found(p, sign) for p, sign in checks)) for checks in claims)):
+        assert each.corrected is not None
+        assume(abs(each.corrected - 0.05) > 1e-9)
+        assert (each.corrected < 0.05) == (each.verdict in ("holds", "does not hold"))
+        if each.verdict != "cannot tell":
+            assert each.raw == each.verdict
 
 
 def test_a_claim_holds_by_its_largest_p_and_is_contradicted_by_its_smallest() -> None:
@@ -114,7 +152,7 @@ def test_cannot_tell_says_what_would_have_shown_at_the_level_that_was_asked_for(
 def test_the_page_shows_both_p_values_and_both_verdicts() -> None:
     first, second = claim_views(judged(claim(found(0.03)), claim(found(0.5))))
     (row,) = first.rows
-    assert row.chance == "p = 0.030, corrected p = 0.030"
+    assert row.chance == "p = 0.030, over this claim p = 0.030"
     assert first.chance == "p = 0.030, over all claims p = 0.060"
     assert row.detectable == "a difference of 3.08 points or more would have shown"
     assert second.chance == "p = 0.500, over all claims p = 0.500"
@@ -122,7 +160,7 @@ def test_the_page_shows_both_p_values_and_both_verdicts() -> None:
     estimate = Estimate(0.0, Z, Z)
     evidence = Evidence("a less b", bound, "cannot tell", estimate, None, None, 0.8)
     (view,) = claim_views(judged(claim(evidence)))
-    said = "a difference of 2.80 points beyond +0.20 points or more would have shown"
+    said = "a difference that passes +0.20 points by 2.80 points or more would have shown"
     assert view.rows[0].detectable == said
 
 

@@ -44,15 +44,17 @@ class EvidenceView:
         paper = None if found.printed is None else text(found.printed) + unit
         chance = categories = detectable = None
         if found.p is not None and found.corrected is not None:
-            chance = f"{p_text(found.p)}, corrected {p_text(found.corrected)}"
+            chance = f"{p_text(found.p)}, over this claim {p_text(found.corrected)}"
         if found.categories:
             categories = f"{found.categories} (sign test {p_text(found.categories.p)})"
         if found.detectable is not None:
             size = text(found.detectable).lstrip("+") + unit
             by = found.check.by
             bound = ("±" + text(by).lstrip("+") if found.check.kind == "level" else text(by)) + unit
-            beyond = f" beyond {bound}" if by else ""
-            detectable = f"a difference of {size}{beyond} or more would have shown"
+            what = (
+                f"a difference that passes {bound} by {size}" if by else f"a difference of {size}"
+            )
+            detectable = f"{what} or more would have shown"
         return cls(found, reach, measured, interval, paper, chance, categories, detectable)
 
     @property
