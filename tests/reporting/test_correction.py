@@ -33,6 +33,10 @@ def claim(*evidence: Evidence) -> tuple[Claim, tuple[Evidence, ...]]:
     return settings, over_checks(evidence)
 
 
+def said(text: str | None) -> str | None:
+    return text and text.replace("\N{NO-BREAK SPACE}", " ")
+
+
 def judged(*claims: tuple[Claim, tuple[Evidence, ...]]) -> list[Judged]:
     return over_claims(claims)
 
@@ -152,16 +156,18 @@ def test_cannot_tell_says_what_would_have_shown_at_the_level_that_was_asked_for(
 def test_the_page_shows_both_p_values_and_both_verdicts() -> None:
     first, second = claim_views(judged(claim(found(0.03)), claim(found(0.5))))
     (row,) = first.rows
-    assert row.chance == "p = 0.030, over this claim p = 0.030"
-    assert first.chance == "p = 0.030, over all claims p = 0.060"
+    assert said(row.chance) == "p = 0.030, corrected 0.030"
+    assert said(first.chance) == "p = 0.030, over all claims 0.060"
     assert row.detectable == "a difference of 3.08 points or more would have shown"
-    assert second.chance == "p = 0.500, over all claims p = 0.500"
+    assert said(second.chance) == "p = 0.500, over all claims 0.500"
+    ((sure,),) = (view.rows for view in claim_views(judged(claim(found(1e-9)))))
+    assert said(sure.chance) == "p < 0.001, corrected < 0.001"
     bound = CHECK.model_copy(update={"by": 0.2})
     estimate = Estimate(0.0, Z, Z)
     evidence = Evidence("a less b", bound, "cannot tell", estimate, None, None, 0.8)
     (view,) = claim_views(judged(claim(evidence)))
-    said = "a difference that passes +0.20 points by 2.80 points or more would have shown"
-    assert view.rows[0].detectable == said
+    passed = "a difference that passes +0.20 points by 2.80 points or more would have shown"
+    assert view.rows[0].detectable == passed
 
 
 def test_programs_read_all_of_it() -> None:

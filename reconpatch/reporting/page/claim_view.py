@@ -44,7 +44,7 @@ class EvidenceView:
         paper = None if found.printed is None else text(found.printed) + unit
         chance = categories = detectable = None
         if found.p is not None and found.corrected is not None:
-            chance = f"{p_text(found.p)}, over this claim {p_text(found.corrected)}"
+            chance = _both(found.p, "corrected", found.corrected)
         if found.categories:
             categories = f"{found.categories} (sign test {p_text(found.categories.p)})"
         if found.detectable is not None:
@@ -82,7 +82,13 @@ class ClaimView:
         """The claim's p-values: over its own checks, and corrected over all claims."""
         if self.judged.p is None or self.judged.corrected is None:
             return None
-        return f"{p_text(self.judged.p)}, over all claims {p_text(self.judged.corrected)}"
+        return _both(self.judged.p, "over all claims", self.judged.corrected)
+
+
+def _both(p: float, said: str, corrected: float) -> str:
+    """A p-value and its corrected form, neither of which a narrow page breaks."""
+    second = p_text(corrected).removeprefix("p ").removeprefix("= ")
+    return ", ".join((p_text(p), f"{said} {second}")).replace(" ", "\N{NO-BREAK SPACE}")
 
 
 def claim_views(judged: Sequence[Judged]) -> list[ClaimView]:
