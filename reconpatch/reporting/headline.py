@@ -1,13 +1,15 @@
 """The sentence that a report begins with: one comparison, from what was measured alone."""
 
 from collections.abc import Sequence
+from typing import Literal
 
 from reconpatch.evaluation.multiple_tests import holm
-from reconpatch.reporting.claims import Check, Evidence, Judged
+from reconpatch.reporting.claims import Check, Evidence, Judged, Other
 from reconpatch.reporting.formats import METRICS
 from reconpatch.reporting.judging import evidence_of
 from reconpatch.reporting.table import Results, seeds_of
 from reconpatch.reporting.verdicts import ALPHA, detectable, p_text
+from reconpatch.settings.base import Settings
 from reconpatch.suites.cells import cells
 from reconpatch.suites.suite import Place, Suite
 
@@ -15,30 +17,49 @@ NAMED = 5
 """Categories that the sentence names one by one; more are counted."""
 
 
-def headline(check: Check, judged: Sequence[Judged], suite: Suite, results: Results) -> str:
+class Compared(Settings):
+    """Two columns of a table in one row, of whose values the first is said to be ahead or behind.
+
+    Attributes:
+        table: the table; its row and columns are as the paper calls them.
+        than: the other column.
+    """
+
+    table: str
+    row: str
+    column: str
+    than: str
+    metric: Literal["image_auroc", "pixel_auroc"] = "image_auroc"
+
+
+def headline(compared: Compared, judged: Sequence[Judged], suite: Suite, results: Results) -> str:
     """Return the sentence, or why there is none.
 
     The comparison counts as one more claim: its p-value is corrected over itself and all claims.
 
     Args:
-        check: the comparison, in points of AUROC.
+        compared: the comparison.
         judged: the report's claims.
         suite: what was measured.
         results: what its runs left.
     """
+    table, row, metric = compared.table, compared.row, compared.metric
+    check = Check(
+        kind="ahead",
+        table=table,
+        row=row,
+        column=compared.column,
+        metric=metric,
+        than=Other(column=compared.than),
+    )
     asked = {name: cells(suite, name) for name in suite.experiments.tables}
     found = next(evidence_of(check, asked, suite, results, {}))
     if found.difference is None:
         return f"There is no headline: {found.reason}."
-    sides = [
-        cell
-        for column in (check.column, getattr(check.than, "column", None) or check.column)
-        for cell in asked[check.table]
-        if (*cell.paper, cell.metric) == (check.row, column, check.metric)
-    ]
-    first, other = sides
+    by_name = {(*cell.paper, cell.metric): cell for cell in asked[table]}
+    first, other = (by_name[row, column, metric] for column in (compared.column, compared.than))
     value = found.difference.value
-    seeds = seeds_of(suite, check.table, first)
+    seeds = seeds_of(suite, table, first)
     facts = [
         _interval(found),
         str(found.categories or ""),
@@ -46,7 +67,7 @@ def headline(check: Check, judged: Sequence[Judged], suite: Suite, results: Resu
     ]
     return (
         f"On {_data(suite, first.places)}, {first.column} has {abs(value):.2f} points "
-        f"{'less' if value < 0 else 'more'} {METRICS[check.metric].name} than {other.column} "
+        f"{'less' if value < 0 else 'more'} {METRICS[metric].name} than {other.column} "
         f"({'; '.join(fact for fact in facts if fact)}){_decided(found, judged)}."
     )
 

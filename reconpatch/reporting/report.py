@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pandas as pd
 
-from reconpatch.reporting.claims import Check, Claim
+from reconpatch.reporting.claims import Claim
 from reconpatch.reporting.claims_table import claims_table
 from reconpatch.reporting.formats import PAIR, latex, markdown, wide
-from reconpatch.reporting.headline import headline
+from reconpatch.reporting.headline import Compared, headline
 from reconpatch.reporting.judging import judge_claims
 from reconpatch.reporting.page.page import page
 from reconpatch.reporting.table import UNPUBLISHED, Results, table
@@ -44,7 +44,7 @@ def write_report(suite: Suite, results: Path, config: Path, docs: Path, folder: 
         texts[f"tables/{name}.tex"] = latex(wide(tidy), caption, f"tab:{name}")
         tables[name] = tidy
     claims = read_settings(config / "claims.yaml", tuple[Claim, ...], "claims")
-    first = read_settings(config / "headline.yaml", Check, "a comparison")
+    first = read_settings(config / "headline.yaml", Compared, "the headline's comparison")
     judged = judge_claims(claims, suite, read, published)
     sentence = headline(first, judged, suite, read)
     texts["claims.csv"] = claims_table(judged).to_csv(index=False, float_format="%.6g")
