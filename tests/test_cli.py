@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from reconpatch.cli import main
+from reconpatch.suites.cells import panels
 from reconpatch.suites.suite import load_suite
 from tests.conftest import ROOT
 
@@ -18,6 +19,7 @@ MEASURE = "measure --suite demo --device cpu --experiment"
 UNMEASURED = [
     (f"figure --suite demo --name {name}", ["--config suite=demo"])
     for name in DEMO.experiments.figures
+    if panels(DEMO, name)
 ]
 SOURCE = '{"layout": "mvtec", "dataset": "own", "root": "nowhere"}'
 
@@ -76,7 +78,14 @@ def refused(
         ("figure --suite nosuch --name figure3", ["no suite nosuch"]),
         ("figure --suite demo --name nosuch", ["no figure nosuch; it has figure3, "]),
         ("figure --suite demo --name table5", ["no figure table5"]),
-        ("figure --suite elpv --name figureS4", ["Suite elpv has no data set or no model for fig"]),
+        (
+            "figure --suite demo --name ranks1",
+            ["methods are ranked over 5 categories or more, and the suite has 2"],
+        ),
+        (
+            "figure --suite elpv --name figureS4",
+            ["Suite elpv does not draw figureS4: the suite lacks the data set"],
+        ),
         *UNMEASURED,
         ("preview-defects --output p.png --folder nosuch", ["nosuch is not a folder"]),
         ("preview-defects --output p.png --suite nosuch --category a", ["no suite nosuch"]),

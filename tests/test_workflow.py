@@ -87,7 +87,7 @@ def test_figures_are_drawn_and_the_page_holds_tables_and_figures(finished: Path)
     assert drawn == {f"{name}.{form}" for name in names for form in ("svg", "png")}
     page = (reports / "report.html").read_text()
     assert all(f'id="{name}"' in page for name in (*names, "table1", "tableS6"))
-    assert "were not asked for: Figure S4." in page
+    assert "Not drawn: Figure S4 (" in page
 
 
 def test_snakemakes_own_report_has_tables_and_figures_with_captions(

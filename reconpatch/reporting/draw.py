@@ -19,6 +19,7 @@ from reconpatch.reporting.drawings import (
     histogram,
     maps,
     memory,
+    ranks,
     refinement,
     sweep,
 )
@@ -31,7 +32,7 @@ from reconpatch.runs.recipe_run import RecipeRun
 from reconpatch.runs.refined_run import RefinedRun
 from reconpatch.settings.composed import Refined
 from reconpatch.settings.recipe import Recipe
-from reconpatch.suites.cells import cells, panels
+from reconpatch.suites.cells import RANKED, cells, left_out, panels
 from reconpatch.suites.runs import Run
 from reconpatch.suites.suite import Suite
 from reconpatch.utils.errors import InputError
@@ -60,11 +61,8 @@ def write_figure(suite: Suite, name: str, results: Path, folder: Path) -> None:
         raise InputError(
             f"Suite {suite.name} has no figure {name}; it has {', '.join(figures) or 'none'}."
         )
-    if not panels(suite, name):
-        raise InputError(
-            f"Suite {suite.name} has no data set or no model for {name}, which therefore is not "
-            "drawn."
-        )
+    if reason := left_out(suite, name):
+        raise InputError(f"Suite {suite.name} does not draw {name}: {reason}.")
     drawn = {
         "embedding": _embedding,
         "histogram": _histogram,
@@ -73,6 +71,7 @@ def write_figure(suite: Suite, name: str, results: Path, folder: Path) -> None:
         "diagnostics": _diagnostics,
         "refinement": _refinement,
         "sweep": _sweep,
+        "ranks": _ranks,
     }[figures[name].draws](suite, name, results)
     folder.mkdir(parents=True, exist_ok=True)
     save(drawn, folder / name)
@@ -220,7 +219,7 @@ def _diagnostics(suite: Suite, name: str, results: Path) -> Figure:
     read = Results(results / "runs")
     records = []
     for shown, place, recipe in panels(suite, name):
-        for seed in suite.seeds:
+        for seed in suite.seeds_of(name):
             if record := read.record(
                 Run(place.dataset, place.category, recipe, seed), "metrics.json"
             ):
@@ -246,6 +245,24 @@ def _sweep(suite: Suite, name: str, results: Path) -> Figure:
         raise _unmeasured(suite, name)
     named = points[["row", "value", "metric"]].itertuples(index=False, name=None)
     return sweep.draw(points.assign(own=[name in ours for name in named]))
+
+
+def _ranks(suite: Suite, name: str, results: Path) -> Figure:
+    ranked = suite.experiments.figures[name].table
+    assert ranked
+    tidy = table(suite, ranked, Results(results / "runs"), UNPUBLISHED)
+    categories = {cell.row for cell in cells(suite, ranked) if len(cell.places) == 1}
+    tidy = tidy[tidy["row"].isin(categories)]
+    by_metric = {
+        metric: complete
+        for metric in PANELS
+        for figures in [tidy[tidy["metric"] == metric].dropna(subset=["measured"])]
+        for complete in [figures.pivot(index="row", columns="column", values="measured").dropna()]
+        if len(complete) >= RANKED and len(complete.columns) > 1
+    }
+    if not by_metric:
+        raise _unmeasured(suite, name)
+    return ranks.draw(by_metric)
 
 
 def _unmeasured(suite: Suite, name: str) -> InputError:

@@ -4,8 +4,11 @@ from pathlib import Path
 
 import pandas as pd
 
-from reconpatch.reporting.claims import Claim, judge_claims
+from reconpatch.reporting.claims import Claim
+from reconpatch.reporting.claims_table import claims_table
 from reconpatch.reporting.formats import PAIR, latex, markdown, wide
+from reconpatch.reporting.headline import Compared, headline
+from reconpatch.reporting.judging import judge_claims
 from reconpatch.reporting.page.page import page
 from reconpatch.reporting.table import UNPUBLISHED, Results, table
 from reconpatch.settings.base import read_settings
@@ -16,13 +19,13 @@ from reconpatch.utils.files import atomic_write
 
 
 def write_report(suite: Suite, results: Path, config: Path, docs: Path, folder: Path) -> None:
-    """Write ``tables/*.{csv,md,tex}`` and ``report.html``, each whole or not at all.
+    """Write ``tables/*.{csv,md,tex}``, ``claims.csv``, ``headline.txt`` and ``report.html``.
 
-    ``config`` holds the paper's tables and claims, ``docs`` what the paper leaves open, and
-    ``folder`` the figures already.
+    Each is written whole or not at all. ``config`` holds the paper's tables and claims and the
+    headline's comparison, ``docs`` what the paper leaves open, and ``folder`` the figures already.
 
     Raises:
-        InputError: the file of claims is missing, or is none.
+        InputError: the file of claims or of the headline is missing, or is none.
     """
     read = Results(results / "runs")
     published = {
@@ -41,13 +44,19 @@ def write_report(suite: Suite, results: Path, config: Path, docs: Path, folder: 
         texts[f"tables/{name}.tex"] = latex(wide(tidy), caption, f"tab:{name}")
         tables[name] = tidy
     claims = read_settings(config / "claims.yaml", tuple[Claim, ...], "claims")
+    first = read_settings(config / "headline.yaml", Compared, "the headline's comparison")
+    judged = judge_claims(claims, suite, read, published)
+    sentence = headline(first, judged, suite, read)
+    texts["claims.csv"] = claims_table(judged).to_csv(index=False, float_format="%.6g")
+    texts["headline.txt"] = f"{sentence}\n"
     runs = [run for batch in batches(suite) for run in batch.runs]
     records = [(run, record) for run in runs if (record := read.record(run, "metrics.json"))]
     texts["report.html"] = page(
         suite,
         tables,
         texts,
-        judge_claims(claims, suite, read, published),
+        sentence,
+        judged,
         records,
         len(runs) - len(records),
         results,

@@ -112,12 +112,12 @@ def table(suite: Suite, name: str, results: Results, published: pd.DataFrame) ->
             "column": cell.column,
             "metric": cell.metric,
             "paper": paper.get((*cell.paper, cell.metric)),
-            **_record(cell, seeds_of(suite, cell), results),
+            **_record(cell, seeds_of(suite, name, cell), results),
         }
         for cell in asked
     ]
     if experiment.ranked:
-        records += _mean_ranks(suite, asked, results)
+        records += _mean_ranks(suite.seeds_of(name), asked, results)
     known = {entry.paper_name for entry in suite.columns(experiment)}
     rows = dict.fromkeys((cell.row, cell.paper[0]) for cell in asked)
     others = dict.fromkeys(c for c in published["column"] if c not in known)
@@ -133,7 +133,9 @@ def table(suite: Suite, name: str, results: Results, published: pd.DataFrame) ->
     return tidy.sort_values("row", key=lambda row: row.map(order), kind="stable", ignore_index=True)
 
 
-def _mean_ranks(suite: Suite, asked: list[Cell], results: Results) -> list[dict[str, Any]]:
+def _mean_ranks(
+    seeds: tuple[int, ...], asked: list[Cell], results: Results
+) -> list[dict[str, Any]]:
     """Each column's mean rank over single categories and seeds, the highest figure being first.
 
     Equal figures share the mean of their ranks. Differences have no rank.
@@ -146,7 +148,7 @@ def _mean_ranks(suite: Suite, asked: list[Cell], results: Results) -> list[dict[
             if cell.metric != metric or len(cell.places) != 1 or cell.minus or not cell.recipe:
                 continue
             (place,) = cell.places
-            for seed in suite.seeds:
+            for seed in seeds:
                 found = _of_place(cell, place, cell.recipe, (seed,), results)
                 if not isinstance(found, str):
                     ranked.setdefault((cell.row, seed), {})[cell.column] = found.by_seed[0]
@@ -200,9 +202,9 @@ def cell_values(cell: Cell, seeds: tuple[int, ...], results: Results) -> CellVal
     )
 
 
-def seeds_of(suite: Suite, cell: Cell) -> tuple[int, ...]:
-    """Return the seeds of a cell: how long an image takes does not depend on it, one is timed."""
-    return suite.seeds[:1] if cell.metric == "inference_ms" else suite.seeds
+def seeds_of(suite: Suite, table: str, cell: Cell) -> tuple[int, ...]:
+    """Return the seeds of a table's cell: how long an image takes depends on none, one is timed."""
+    return suite.seeds[:1] if cell.metric == "inference_ms" else suite.seeds_of(table)
 
 
 def _record(cell: Cell, seeds: tuple[int, ...], results: Results) -> dict[str, Any]:

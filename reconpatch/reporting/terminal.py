@@ -19,13 +19,16 @@ ENDINGS: dict[Format, str] = {"csv": "csv", "markdown": "md", "latex": "tex"}
 
 
 def print_tables(folder: Path) -> None:
-    """Print a report's tables to the terminal, and where figures and report lie.
+    """Print a report's headline and tables to the terminal, and where figures and report lie.
 
     Raises:
         InputError: there is no report.
     """
     console = Console(highlight=False)
-    for path in _tables(folder):
+    tables = _tables(folder)
+    if (folder / "headline.txt").is_file():  # Older reports have none.
+        console.print((folder / "headline.txt").read_text(), soft_wrap=True, markup=False)
+    for path in tables:
         _print(console, path)
     console.print(LEGEND)
     drawn = sorted((folder / "figures").glob("*.png"), key=lambda path: parts(path.stem))

@@ -9,6 +9,8 @@ from reconpatch.suites.suite import Place, Suite
 
 KINDS = {"object": "Object classes", "texture": "Texture classes"}
 AVERAGE = "Average"
+RANKED = 5
+"""Categories over which methods are ranked at least: fewer tell hardly any two apart."""
 
 
 @dataclass(frozen=True)
@@ -141,16 +143,18 @@ def panels(suite: Suite, name: str) -> list[tuple[str, Place, AnyRecipe]]:
     """Return what a figure draws: names with a category and a recipe each, category by category.
 
     An embedding and a histogram show one category, the paper's where it is there; a sweep shows
-    what its table does. Nothing is returned where the suite lacks the data set or the model.
+    what its table does. Nothing is returned where the figure is left out (:func:`left_out`).
     """
     figure = suite.experiments.figures[name]
     if figure.table:
-        return [
+        shown = [
             (cell.column, place, cell.recipe)
             for cell in cells(suite, figure.table)
             if cell.recipe
             for place in cell.places
         ]
+        few = figure.draws == "ranks" and len({place for _, place, _ in shown}) < RANKED
+        return [] if few else shown
     places = list(suite.places(figure.stands_for))
     chosen = [p for c in figure.categories for p in places if p.category == c] or places
     if figure.draws in ("embedding", "histogram"):
@@ -163,3 +167,18 @@ def panels(suite: Suite, name: str) -> list[tuple[str, Place, AnyRecipe]]:
                 recipe = suite.recipe_of(model, entry.method or "ReConPatch", entry.recipe)
                 found.append((entry.name, place, suite.refined(recipe, entry.refinement)))
     return found
+
+
+def left_out(suite: Suite, name: str) -> str | None:
+    """Return why the suite does not draw a figure; None where it does."""
+    figure = suite.experiments.figures[name]
+    if panels(suite, name):
+        return None
+    if figure.draws == "ranks" and figure.table:
+        places = {place for cell in cells(suite, figure.table) for place in cell.places}
+        if 0 < len(places) < RANKED:
+            return (
+                f"methods are ranked over {RANKED} categories or more, and the suite has "
+                f"{len(places)}"
+            )
+    return "the suite lacks the data set or the model"

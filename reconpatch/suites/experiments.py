@@ -11,11 +11,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, Field, ValidationError, model_validator
 
 from reconpatch.datasets.category import Kind
 from reconpatch.methods.registry import METHODS
-from reconpatch.settings.base import Settings, read_settings
+from reconpatch.settings.base import Settings, read_settings, readable
 from reconpatch.utils.errors import InputError
 
 Metric = Literal[
@@ -140,14 +140,16 @@ class Figure(Settings):
     Attributes:
         stands_for: which of the paper's data sets it is about.
         of: the runs that it draws, each with its name.
-        table: the table whose figures a sweep draws.
+        table: the table that a sweep draws, or whose columns are ranked over categories.
         categories: the paper's choice among the data set's; where none of them is there, all.
         along_training: whether it also shows the last of its runs as it was trained.
         topic: the section of the report that it belongs to, unless to the figures at large.
     """
 
     caption: str
-    draws: Literal["embedding", "histogram", "maps", "memory", "diagnostics", "refinement", "sweep"]
+    draws: Literal[
+        "embedding", "histogram", "maps", "memory", "diagnostics", "refinement", "sweep", "ranks"
+    ]
     stands_for: str = "MVTec AD"
     of: tuple[Entry, ...] = ()
     table: str | None = None
@@ -157,25 +159,33 @@ class Figure(Settings):
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        if (self.table is None) == (self.draws == "sweep") or bool(self.of) == bool(self.table):
-            raise ValueError("a sweep draws a table, the other drawings the runs under `of`")
+        if (self.table is None) == (self.draws in ("sweep", "ranks")) or bool(self.of) == bool(
+            self.table
+        ):
+            raise ValueError("sweep and ranks draw a table, the other drawings the runs under `of`")
         return self
 
 
 Name = Annotated[str, Field(pattern=r"^[a-z]+S?\d+$")]
 
 
-class Experiments(Settings):
-    """All tables and figures by names such as ``table5`` and ``figureS1``, in the paper's order."""
+class ExperimentsFile(Settings):
+    """The tables and figures of one file, which may draw another file's tables."""
 
     tables: dict[Name, Experiment]
     figures: dict[Name, Figure]
+
+
+class Experiments(ExperimentsFile):
+    """All tables and figures by names such as ``table5`` and ``figureS1``, in the paper's order."""
 
     @model_validator(mode="after")
     def _check(self) -> Self:
         for name, figure in self.figures.items():
             if figure.table and figure.table not in self.tables:
                 raise ValueError(f"{name} draws {figure.table}, which is not there")
+            if figure.draws == "ranks" and self.tables[figure.table or ""].rows != "categories":
+                raise ValueError(f"{name} ranks {figure.table}, whose rows are not categories")
         return self
 
 
@@ -183,19 +193,23 @@ def load_experiments(*paths: Path) -> Experiments:
     """Return the tables and figures of YAML files, one file's after the other's.
 
     Raises:
-        InputError: no such file, it holds unknown names or impossible values, or two files have a
-            table or figure of one name.
+        InputError: no such file, it holds unknown names or impossible values, two files have a
+            table or figure of one name, or a figure draws a table that none of them has.
     """
     tables: dict[str, Experiment] = {}
     figures: dict[str, Figure] = {}
     for path in paths:
-        found = read_settings(path, Experiments, "experiments")
+        found = read_settings(path, ExperimentsFile, "experiments")
         here = {*found.tables, *found.figures}
         if twice := sorted(here & {*tables, *figures} | {*found.tables} & {*found.figures}):
             raise InputError(f"{path} names {twice[0]} once more; give it another name.")
         tables |= found.tables
         figures |= found.figures
-    return Experiments(tables=tables, figures=figures)
+    try:
+        return Experiments(tables=tables, figures=figures)
+    except ValidationError as error:
+        files = ", ".join(str(path) for path in paths)
+        raise InputError(f"{files}: {readable(error)}") from None
 
 
 def title(name: str) -> str:

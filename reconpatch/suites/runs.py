@@ -74,7 +74,7 @@ def runs_of(suite: Suite, experiment: str) -> list[Run]:
     found = [
         Run(place.dataset, place.category, recipe, seed)
         for place, recipe in asked
-        for seed in suite.seeds
+        for seed in suite.seeds_of(experiment)
     ]
     return list(dict.fromkeys(run for last in found for run in last.ancestors))
 
@@ -190,7 +190,8 @@ def summary(suite: Suite) -> str:
         if name in suite.experiments.tables:
             measured = [cell for cell in cells(suite, name) if cell.recipe]
             shown = str(len(measured))
-            of_cells = sum(len(c.places) * (1 + bool(c.minus)) for c in measured) * len(suite.seeds)
+            a_seed = sum(len(c.places) * (1 + bool(c.minus)) for c in measured)
+            of_cells = a_seed * len(suite.seeds_of(name))
         all_cells += of_cells
         lines.append(f"{name:<14}{shown:>7}{of_cells or '':>12}{len(runs):>8}{len(runs - seen):>8}")
         seen |= runs

@@ -93,6 +93,7 @@ class Suite(Settings):
         models: what stands for the paper's models.
         grids: of a table's rows, columns or categories, or of what a figure draws, those that the
             suite takes; all of a side of which it says nothing.
+        more_seeds: the seeds of tables that take more than the others; the suite's come first.
         extra_datasets: data sets that it takes images from besides its categories, and where they
             lie; they are fetched where they are not there.
     """
@@ -107,6 +108,7 @@ class Suite(Settings):
     methods: dict[Method, Changes] = Field(default_factory=dict)
     models: dict[str, Model]
     grids: dict[str, tuple[str, ...]] = Field(default_factory=dict)
+    more_seeds: dict[str, tuple[int, ...]] = Field(default_factory=dict)
     extra_datasets: dict[str, Path] = Field(default_factory=dict)
     experiments: Experiments
 
@@ -116,6 +118,19 @@ class Suite(Settings):
         if len(set(seeds)) < len(seeds) or min(seeds) < 0:
             raise ValueError(f"seeds {list(seeds)} must be distinct and not negative")
         return seeds
+
+    @model_validator(mode="after")
+    def _check_more_seeds(self) -> Self:
+        for name, seeds in self.more_seeds.items():
+            if name not in self.experiments.tables:
+                known = ", ".join(self.experiments.tables)
+                raise ValueError(f"more_seeds: there is no table {name!r}; there are {known}")
+            self._distinct(seeds)
+            if seeds[: len(self.seeds)] != self.seeds:
+                raise ValueError(
+                    f"more_seeds: {name} must begin with the suite's own seeds {list(self.seeds)}"
+                )
+        return self
 
     @model_validator(mode="after")
     def _check_grids(self) -> Self:
@@ -147,6 +162,12 @@ class Suite(Settings):
         """Return a table's columns, those of rivals only where their method is named here."""
         named = (rival for rival in experiment.rivals if rival.method in self.methods)
         return (*experiment.columns, *named)
+
+    def seeds_of(self, name: str) -> tuple[int, ...]:
+        """Return the seeds of a table, or of a figure: those of the table that it draws."""
+        figure = self.experiments.figures.get(name)
+        table = figure.table if figure and figure.table else name
+        return self.more_seeds.get(table, self.seeds)
 
     def places(self, stands_for: str | None = None) -> Iterator[Place]:
         """Yield the categories, or those that stand for one of the paper's data sets.

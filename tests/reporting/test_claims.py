@@ -7,7 +7,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from reconpatch.reporting.claims import Claim, Judged, judge_claims
+from reconpatch.reporting.claims import Claim, Judged
+from reconpatch.reporting.judging import judge_claims
 from reconpatch.reporting.page.claim_view import claim_views
 from reconpatch.reporting.table import Results, runs_behind
 from reconpatch.settings.base import read_settings
@@ -60,12 +61,12 @@ def make_up(
     }
     for name in tables & set(suite.experiments.tables):
         for cell in cells(suite, name):
-            for run in runs_behind(cell, suite.seeds):
+            for run in runs_behind(cell, suite.seeds_of(name)):
                 runs[run] = None
             for check in claim.checks:
                 first = (check.table, check.row, check.column, check.metric)
                 if cell.recipe and (name, *cell.paper, cell.metric) == first:
-                    for run in runs_behind(cell, suite.seeds):
+                    for run in runs_behind(cell, suite.seeds_of(name)):
                         if run.recipe == cell.recipe:
                             leading[run.id, check.metric] = None
     rng = np.random.default_rng(seed)

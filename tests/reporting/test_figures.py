@@ -21,6 +21,7 @@ from reconpatch.reporting.drawings import (
     histogram,
     maps,
     memory,
+    ranks,
     refinement,
     sweep,
 )
@@ -107,6 +108,11 @@ SWEPT = pd.DataFrame(
         "own": [False, True, False, True],
     }
 )
+# Of six categories A leads B in four, and C is last.
+RANKED = {
+    metric: pd.DataFrame({"A": [3, 3, 3, 3, 2, 2], "B": [2, 2, 2, 2, 3, 3], "C": [1.0] * 6})
+    for metric in ("image_auroc", "pixel_auroc")
+}
 FIGURES: dict[str, Callable[[], Figure]] = {
     "embedding": draw_embedding,
     "histogram": lambda: histogram.draw(SCORES),
@@ -116,6 +122,7 @@ FIGURES: dict[str, Callable[[], Figure]] = {
     "refinement": draw_refinement,
     "defects": draw_defects,
     "sweep": lambda: sweep.draw(SWEPT),
+    "ranks": lambda: ranks.draw(RANKED),
 }
 
 
@@ -316,3 +323,22 @@ def test_a_sweep_draws_each_value_with_its_interval_and_fills_the_suites_own() -
     assert [list(point.get_ydata()) for point in points] == [[99.0], [98.0]]
     assert [point.get_markerfacecolor() == "white" for point in points] == [True, False]
     assert [tick.get_text() for tick in image.get_xticklabels()] == ["0.1", "1"]
+
+
+def test_ranks_stand_at_their_means_and_bars_join_what_is_not_told_apart() -> None:
+    image, pixel = ranks.draw(RANKED).axes
+    assert image.get_title() == "Image AUROC (%), mean rank over 6 categories"
+    assert pixel.get_title().startswith("Pixel AUROC (%)")
+    texts = [text.get_text() for text in image.texts]
+    # 2.343 sqrt(3 x 4 / (6 x 6)) = 1.35: A is told from C, B from neither.
+    assert {"A 1.33", "B 1.67", "C 3.00", "CD 1.35"} <= set(texts)
+    bars = [line.get_xdata() for line in image.lines if line.get_linewidth() == 3]
+    np.testing.assert_allclose(bars, [[4 / 3, 5 / 3], [5 / 3, 3]])
+
+
+def test_no_bar_lies_within_another() -> None:
+    found = ranks.groups(np.array([1.0, 1.5, 2.0, 3.5, 4.0]), 1.1)
+    assert found == [(1.0, 2.0), (3.5, 4.0)]
+    assert ranks.groups(np.array([1.0, 2.0, 3.0]), 1.0) == []
+    assert ranks.groups(np.array([1.0, 2.0, 3.0]), 1.5) == [(1.0, 2.0), (2.0, 3.0)]
+    assert ranks.groups(np.array([2.0, 2.0]), 1.0) == []

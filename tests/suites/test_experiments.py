@@ -61,7 +61,8 @@ def test_fifteen_tables_and_eight_figures_are_there(demo: Suite) -> None:
     figures = ["3", "4", "5", "S1", "S2", "S3", "S4", "S5"]
     drawn = [name for name in demo.experiments.figures if name.startswith("figure")]
     assert drawn == [f"figure{number}" for number in figures]
-    assert all(panels(demo, figure) for figure in demo.experiments.figures)
+    # Two categories are too few to rank methods.
+    assert [name for name in demo.experiments.figures if not panels(demo, name)] == ["ranks1"]
     assert all(cell.recipe for table in demo.experiments.tables for cell in cells(demo, table))
 
 
@@ -276,13 +277,33 @@ def test_several_files_make_one_set_and_a_name_stands_for_one_thing(tmp_path: Pa
         load_experiments(first, second)
 
 
+def test_what_is_ranked_has_categories_for_rows(tmp_path: Path) -> None:
+    path = tmp_path / "experiments.yaml"
+    drawn = "figures: {ranks1: {caption: c, draws: ranks, table: table1}}"
+    path.write_text(WHOLE.replace("figures: {}", drawn))
+    assert list(load_experiments(path).figures) == ["ranks1"]
+    path.write_text(path.read_text().replace("rows: categories", "rows: [{name: a}]"))
+    with pytest.raises(InputError, match="ranks1 ranks table1, whose rows are not categories"):
+        load_experiments(path)
+
+
+def test_a_figure_may_draw_a_table_of_another_file(tmp_path: Path) -> None:
+    first, second = tmp_path / "first.yaml", tmp_path / "second.yaml"
+    first.write_text(WHOLE)
+    second.write_text("tables: {}\nfigures: {sweep1: {caption: c, draws: sweep, table: table1}}\n")
+    assert list(load_experiments(first, second).figures) == ["sweep1"]
+    with pytest.raises(InputError, match=r"second.yaml: .*draws table1, which is not there"):
+        load_experiments(second)
+
+
 @pytest.mark.parametrize(
     ("figure", "complaint"),
     [
-        ("{caption: c, draws: sweep, of: [{name: a}]}", "a sweep draws a table"),
-        ("{caption: c, draws: maps, table: table1}", "a sweep draws a table"),
-        ("{caption: c, draws: maps}", "a sweep draws a table"),
+        ("{caption: c, draws: sweep, of: [{name: a}]}", "sweep and ranks draw a table"),
+        ("{caption: c, draws: maps, table: table1}", "sweep and ranks draw a table"),
+        ("{caption: c, draws: maps}", "sweep and ranks draw a table"),
         ("{caption: c, draws: sweep, table: table9}", "draws table9, which is not there"),
+        ("{caption: c, draws: ranks, of: [{name: a}]}", "sweep and ranks draw a table"),
     ],
 )
 def test_a_sweep_draws_a_table_and_others_draw_runs(

@@ -6,7 +6,7 @@ from reconpatch.methods.patchcore import PatchCoreDetectionSettings, PatchCoreRe
 from reconpatch.methods.reconpatch import ReConPatchRecipe
 from reconpatch.settings.detection import DetectionSettings
 from reconpatch.suites.cells import cells
-from reconpatch.suites.runs import runs_of
+from reconpatch.suites.runs import batches, runs_of, summary, timed_runs
 from reconpatch.suites.suite import Suite, load_suite
 from reconpatch.utils.errors import InputError
 
@@ -63,6 +63,27 @@ def test_seeds_multiply_the_runs_and_grids_thin_them_out(tmp_path: Path) -> None
     assert {cell.column for cell in cells(suite, "tableS2")} == {"0.5", "1", "1.5", "2"}
 
 
+def test_a_table_may_take_more_seeds_than_the_suite(tmp_path: Path) -> None:
+    text = WHOLE.replace("seeds: [0, 1]", "seeds: [3]\nmore_seeds: {table5: [3, 0, 1]}")
+    suite = load(tmp_path, text)
+    assert {run.seed for run in runs_of(suite, "table5")} == {3, 0, 1}
+    assert {run.seed for run in runs_of(suite, "table2")} == {3}
+    measured = {run for batch in batches(suite) for run in batch.runs}
+    assert set(runs_of(suite, "table5")) <= measured
+    assert {run.seed for run in timed_runs(suite)} == {3}
+    cells_runs = int(next(s for s in summary(suite).splitlines() if "table5 " in s).split()[2])
+    once = load(tmp_path, WHOLE.replace("seeds: [0, 1]", "seeds: [3]"))
+    alone = int(next(s for s in summary(once).splitlines() if "table5 " in s).split()[2])
+    assert cells_runs == 3 * alone
+
+
+def test_a_figure_has_the_seeds_of_the_table_that_it_draws(tmp_path: Path) -> None:
+    text = WHOLE.replace("seeds: [0, 1]", "seeds: [3]\nmore_seeds: {evidence2: [3, 0]}")
+    suite = load(tmp_path, text + "experiments: [experiments.yaml, evidence.yaml]\n")
+    assert suite.seeds_of("sweep1") == suite.seeds_of("evidence2") == (3, 0)
+    assert suite.seeds_of("figure3") == (3,)
+
+
 def test_a_grid_names_categories_too(tmp_path: Path) -> None:
     suite = load(tmp_path, WHOLE.replace('tableS1: ["3", "5"]', 'tableS1: ["3", "5", cable]'))
     assert {cell.column for cell in cells(suite, "tableS1")} == {"3", "5"}
@@ -87,6 +108,9 @@ def test_another_split_of_the_same_data_set_has_other_results(tmp_path: Path) ->
     [
         ("seeds: [0, 1]", "seeds: [0, 0]", "seeds: seeds .0, 0. must be distinct"),
         ("seeds: [0, 1]", "sedes: [0, 1]", "sedes: Extra inputs"),
+        ("grids:", "more_seeds: {table9: [0, 1, 2]}\ngrids:", "there is no table 'table9'"),
+        ("grids:", "more_seeds: {table5: [2, 3]}\ngrids:", "must begin with the suite's own seeds"),
+        ("grids:", "more_seeds: {table5: [0, 1, 1]}\ngrids:", "must be distinct"),
         ("tableS1:", "tableS9:", "there is no table or figure 'tableS9'; there are table1"),
         ('["3", "5"]', '["3", "6"]', "tableS1 has no row, column or category '6'"),
         ("models:", "modles:", "models: Field required"),

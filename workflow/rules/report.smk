@@ -47,6 +47,7 @@ rule report:
             if (path := Path(f"config/published/{table}.csv")).is_file()
         ],
         claims="config/claims.yaml",
+        headline="config/headline.yaml",
         choices=[p for p in ("docs/ambiguities.md",) if Path(p).is_file()],
     output:
         page=report(
@@ -55,6 +56,8 @@ rule report:
             category="Report",
             labels={"page": "Report"},
         ),
+        claims=f"reports/{SUITE.name}/claims.csv",
+        headline=f"reports/{SUITE.name}/headline.txt",
         tables=[
             report(
                 f"reports/{SUITE.name}/tables/{name}.csv",

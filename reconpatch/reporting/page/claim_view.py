@@ -7,6 +7,7 @@ from typing import Self
 from reconpatch.reporting.claims import Evidence, Judged
 from reconpatch.reporting.formats import METRICS
 from reconpatch.reporting.page.table_view import signed
+from reconpatch.reporting.verdicts import p_text
 
 HALF = 92
 """Of a drawn line: units from zero to either end."""
@@ -21,6 +22,9 @@ class EvidenceView:
     measured: str | None
     interval: str | None
     paper: str | None
+    chance: str | None
+    categories: str | None
+    detectable: str | None
 
     @classmethod
     def of(cls, found: Evidence, reach: float) -> Self:
@@ -38,7 +42,20 @@ class EvidenceView:
             if difference.low is not None and difference.high is not None:
                 interval = f"{text(difference.low)} to {text(difference.high)}"
         paper = None if found.printed is None else text(found.printed) + unit
-        return cls(found, reach, measured, interval, paper)
+        chance = categories = detectable = None
+        if found.p is not None and found.corrected is not None:
+            chance = _both(found.p, "corrected", found.corrected)
+        if found.categories:
+            categories = f"{found.categories} (sign test {p_text(found.categories.p)})"
+        if found.detectable is not None:
+            size = text(found.detectable).lstrip("+") + unit
+            by = found.check.by
+            bound = ("±" + text(by).lstrip("+") if found.check.kind == "level" else text(by)) + unit
+            what = (
+                f"a difference that passes {bound} by {size}" if by else f"a difference of {size}"
+            )
+            detectable = f"{what} or more would have shown"
+        return cls(found, reach, measured, interval, paper, chance, categories, detectable)
 
     @property
     def spoken(self) -> str:
@@ -59,6 +76,19 @@ class ClaimView:
     anchor: str
     judged: Judged
     rows: list[EvidenceView]
+
+    @property
+    def chance(self) -> str | None:
+        """The claim's p-values: over its own checks, and corrected over all claims."""
+        if self.judged.p is None or self.judged.corrected is None:
+            return None
+        return _both(self.judged.p, "over all claims", self.judged.corrected)
+
+
+def _both(p: float, said: str, corrected: float) -> str:
+    """A p-value and its corrected form, neither of which a narrow page breaks."""
+    second = p_text(corrected).removeprefix("p ").removeprefix("= ")
+    return ", ".join((p_text(p), f"{said} {second}")).replace(" ", "\N{NO-BREAK SPACE}")
 
 
 def claim_views(judged: Sequence[Judged]) -> list[ClaimView]:

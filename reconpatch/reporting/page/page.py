@@ -19,7 +19,7 @@ from reconpatch.reporting.page.claim_view import ClaimView, claim_views
 from reconpatch.reporting.page.provenance_summary import Record, provenance_summary, steps
 from reconpatch.reporting.page.recipe_view import recipe_views
 from reconpatch.reporting.page.table_view import table_view
-from reconpatch.suites.cells import AVERAGE
+from reconpatch.suites.cells import AVERAGE, left_out
 from reconpatch.suites.experiments import title
 from reconpatch.suites.runs import Run
 from reconpatch.suites.suite import Suite
@@ -38,6 +38,7 @@ def page(
     suite: Suite,
     tables: dict[str, pd.DataFrame],
     files: Mapping[str, str],
+    headline: str,
     judged: Sequence[Judged],
     records: Sequence[tuple[Run, Record]],
     missing: int,
@@ -51,6 +52,7 @@ def page(
         suite: what was measured.
         tables: the tidy tables by name.
         files: the tables' files to paste, by their paths.
+        headline: the sentence that it begins with.
         judged: the claims.
         records: the measured runs, each with what its ``metrics.json`` tells.
         missing: how many runs are not measured.
@@ -72,9 +74,15 @@ def page(
     tally = Counter(each.verdict for each in judged)
     context = {
         "suite": suite,
+        "headline": headline,
+        "titles": title,
         "tables": [_sheet(suite, name, claims, files, tidy) for name, tidy in tables.items()],
         "figures": list(drawn.values()),
-        "not_drawn": [title(n) for n in suite.experiments.figures if n not in drawn],
+        "not_drawn": [
+            f"{title(n)} ({left_out(suite, n) or 'not asked for'})"
+            for n in suite.experiments.figures
+            if n not in drawn
+        ],
         "claims": claims,
         "tally": [
             (said, tally[said]) for said in ("holds", "does not hold", "cannot tell", "not tested")
