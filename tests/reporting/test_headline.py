@@ -80,7 +80,7 @@ def test_a_lead_is_told_with_its_data_interval_categories_and_seeds(made: Made) 
     said = headline(COMPARED, [], suite, results)
     assert said.startswith(
         "On the average of bottle, cable, capsule and carpet of mvtec, ReConPatch (small) has "
-        "0.70 points more image AUROC than PatchCore (small) (95 % interval +0."
+        "0.70 points more image AUROC than PatchCore 25 % (small) (95 % interval +0."
     )
     assert said.endswith(
         "; 2 categories won, 1 tied, 1 lost; seed 0 alone) and is ahead (p < 0.001; "
@@ -185,7 +185,7 @@ def test_methods_are_ranked_over_five_categories_or_more(made: Made, tmp_path: P
     (tmp_path / "runs").rename(tmp_path / "results" / "runs")
     write_figure(suite, "ranks1", tmp_path / "results", tmp_path / "figures")
     svg = (tmp_path / "figures" / "ranks1.svg").read_text()
-    assert all(name in svg for name in ("ReConPatch (small) 1.", "PatchCore (small) "))
+    assert all(name in svg for name in ("ReConPatch (small) 1.", "PatchCore 25 % (small) "))
     assert "mean rank over 5 categories" in svg
     few, _ = made([1.0] * 4)
     assert left_out(few, "ranks1") == (
