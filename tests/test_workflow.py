@@ -259,8 +259,8 @@ def test_a_failed_step_fails_the_run(checkout: Path, tmp_path: Path) -> None:
     [
         (
             "suite=papr",
-            "There is no suite papr; there are: demo, elpv, mvtec-lite, paper, study, study-short, "
-            "tiny",
+            "There is no suite papr; there are: demo, elpv, geometry, mvtec-lite, paper, study, "
+            "study-short, tiny",
         ),
         ("data_rot=images", "config has no data_rot"),
     ],

@@ -83,6 +83,20 @@ def masks(
     return found
 
 
+def share_cut_off(samples: Sequence[Sample], settings: FeatureSettings) -> float | None:
+    """Return the share of the defective pixels, as resized, that the crop leaves out.
+
+    None where no mask has a defective pixel. Raises as :func:`masks`.
+    """
+    whole = seen = 0
+    for sample in samples:
+        if sample.mask:
+            mask = _resized(open_image(sample.mask, "L"), settings, InterpolationMode.NEAREST)
+            whole += int((pil_to_tensor(mask) > 0).sum())
+            seen += int((_middle(mask, settings) > 0).sum())
+    return 1 - seen / whole if whole else None
+
+
 def _name(path: Path) -> str:
     """What an image is called wherever its data set lies: category/split/defect/file."""
     return "/".join(path.parts[-4:])

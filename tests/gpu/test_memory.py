@@ -45,7 +45,7 @@ def extracted() -> dict[tuple[str, tuple[int, ...], int], list[FeatureSettings]]
     settings = {e.features.key: e.features for b in batches(suite) for e in b.extractions}
     passes: dict[tuple[str, tuple[int, ...], int], list[FeatureSettings]] = {}
     for s in settings.values():
-        passes.setdefault((s.backbone, s.layers, s.crop), []).append(s)
+        passes.setdefault((s.backbone, s.layers, s.size), []).append(s)
     return passes
 
 

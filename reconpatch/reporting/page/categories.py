@@ -14,6 +14,7 @@ from PIL import Image
 from scipy.ndimage import binary_erosion
 
 from reconpatch.evaluation.auroc import roc_curve
+from reconpatch.features.images import share_cut_off
 from reconpatch.reporting.drawings.maps import over_grey
 from reconpatch.reporting.page.table_view import anchor
 from reconpatch.reporting.scored_images import Masks, ScoredImages
@@ -72,13 +73,17 @@ class MethodView:
 
 @dataclass(frozen=True)
 class CategoryView:
-    """A category: its methods, and pictures by sort, ReConPatch's where it is run."""
+    """A category: its methods, and pictures by sort, ReConPatch's where it is run.
+
+    ``cut_off`` is the percentage of the defective pixels that the centre crop leaves out.
+    """
 
     place: Place
     model: str
     images: dict[str, int]
     methods: list[MethodView]
     pictures: dict[str, list[Picture]]
+    cut_off: float
     trouble: str | None
 
 
@@ -100,12 +105,14 @@ def category_views(suite: Suite, results: Path) -> Iterator[CategoryView]:
             "normal test": len(scored.samples) - anomalous,
             "anomalous test": anomalous,
         }
-        trouble = None
+        pictures: dict[str, list[Picture]] = {}
+        cut_off, trouble = 0.0, None
         try:
             pictures = _pictures(scored)
+            cut_off = 100 * (share_cut_off(scored.samples, scored.run.recipe.features) or 0.0)
         except InputError as error:
-            pictures, trouble = {}, f"No pictures: {error}"
-        yield CategoryView(place, model, images, methods, pictures, trouble)
+            trouble = f"No pictures: {error}"
+        yield CategoryView(place, model, images, methods, pictures, cut_off, trouble)
 
 
 def _runs(suite: Suite, place: Place, read: Results) -> tuple[str, dict[Run, dict[str, Any]]]:
