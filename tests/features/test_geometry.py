@@ -7,7 +7,7 @@ from PIL import Image, ImageDraw
 from scipy.ndimage import binary_dilation
 
 from reconpatch.datasets.category import Sample
-from reconpatch.features.images import image_batches, masks, share_cut_off
+from reconpatch.features.images import CutOff, cut_off, image_batches, masks
 from reconpatch.settings.features import FeatureSettings
 from reconpatch.utils.errors import InputError
 
@@ -102,13 +102,21 @@ def test_the_crop_cuts_off_what_lies_beyond_it_and_squeezing_nothing(
     # 40 by 20: the crop of the resized image's middle keeps columns 10 to 29.
     mask = np.zeros((20, 40), np.uint8)
     mask[5:15, 0:15] = 255
-    Image.fromarray(mask.T if turned else mask).save(tmp_path / "mask.png")
-    bad = Sample(tmp_path / "image.png", "scratch", tmp_path / "mask.png")
+    border = np.zeros_like(mask)
+    border[5:15, 35:] = 255
+    bad, unseen, empty = (
+        Sample(tmp_path / "image.png", "scratch", tmp_path / f"{name}.png")
+        for name in ("bad", "unseen", "empty")
+    )
+    for sample, drawn in ((bad, mask), (unseen, border), (empty, np.zeros_like(mask))):
+        assert sample.mask
+        Image.fromarray(drawn.T if turned else drawn).save(sample.mask)
     good = Sample(tmp_path / "image.png", "good", None)
     middle = FeatureSettings(resize=20, crop=20)
-    assert share_cut_off([good, bad], middle) == pytest.approx(2 / 3)
-    assert share_cut_off([bad], middle.model_copy(update={"resize_to": "square"})) == 0
-    assert share_cut_off([good], middle) is None
+    assert cut_off([good, bad, empty], middle) == (pytest.approx(2 / 3), 0)
+    assert cut_off([good, bad, unseen], middle) == (pytest.approx(3 / 4), 1)
+    squeezed = middle.model_copy(update={"resize_to": "square"})
+    assert cut_off([bad, unseen], squeezed) == cut_off([good, empty], middle) == CutOff(0.0, 0)
 
 
 def test_batches_keep_the_order_of_the_images(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from PIL import Image
 from scipy.ndimage import binary_erosion
 
 from reconpatch.evaluation.auroc import roc_curve
-from reconpatch.features.images import share_cut_off
+from reconpatch.features.images import CutOff, cut_off
 from reconpatch.reporting.drawings.maps import over_grey
 from reconpatch.reporting.page.table_view import anchor
 from reconpatch.reporting.scored_images import Masks, ScoredImages
@@ -75,7 +75,7 @@ class MethodView:
 class CategoryView:
     """A category: its methods, and pictures by sort, ReConPatch's where it is run.
 
-    ``cut_off`` is the percentage of the defective pixels that the centre crop leaves out.
+    ``cut_off`` is what the centre crop leaves out of the defects; None where masks are unreadable.
     """
 
     place: Place
@@ -83,7 +83,7 @@ class CategoryView:
     images: dict[str, int]
     methods: list[MethodView]
     pictures: dict[str, list[Picture]]
-    cut_off: float
+    cut_off: CutOff | None
     trouble: str | None
 
 
@@ -106,13 +106,13 @@ def category_views(suite: Suite, results: Path) -> Iterator[CategoryView]:
             "anomalous test": anomalous,
         }
         pictures: dict[str, list[Picture]] = {}
-        cut_off, trouble = 0.0, None
+        cut, trouble = None, None
         try:
+            cut = cut_off(scored.samples, scored.run.recipe.features)
             pictures = _pictures(scored)
-            cut_off = 100 * (share_cut_off(scored.samples, scored.run.recipe.features) or 0.0)
         except InputError as error:
             trouble = f"No pictures: {error}"
-        yield CategoryView(place, model, images, methods, pictures, cut_off, trouble)
+        yield CategoryView(place, model, images, methods, pictures, cut, trouble)
 
 
 def _runs(suite: Suite, place: Place, read: Results) -> tuple[str, dict[Run, dict[str, Any]]]:
