@@ -4,7 +4,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import torch
 from PIL.Image import Image
@@ -81,6 +81,26 @@ def masks(
                 mask = apply_to_mask(change, mask, pixel_aspect=_pixel_aspect(original, mask))
             found[row] = _middle(mask, settings)[0] > 0
     return found
+
+
+class CutOff(NamedTuple):
+    """What a centre crop leaves out: a share of the defective pixels, and of so many images all."""
+
+    pixels: float
+    images: int
+
+
+def cut_off(samples: Sequence[Sample], settings: FeatureSettings) -> CutOff:
+    """Return what the crop leaves out of the defects in the resized masks; raises as `masks`."""
+    whole = seen = unseen_images = 0
+    for sample in samples:
+        if sample.mask:
+            mask = _resized(open_image(sample.mask, "L"), settings, InterpolationMode.NEAREST)
+            there = int((pil_to_tensor(mask) > 0).sum())
+            left = int((_middle(mask, settings) > 0).sum())
+            whole, seen = whole + there, seen + left
+            unseen_images += there > 0 and left == 0
+    return CutOff(1 - seen / whole if whole else 0.0, unseen_images)
 
 
 def _name(path: Path) -> str:

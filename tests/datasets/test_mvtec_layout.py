@@ -8,6 +8,8 @@ from PIL import Image
 from reconpatch.datasets.category import Category
 from reconpatch.datasets.mvtec_layout import find_categories, read_mvtec_layout
 from reconpatch.datasets.published import published_category
+from reconpatch.features.images import masks as image_masks
+from reconpatch.settings.features import FeatureSettings
 from reconpatch.utils.errors import InputError
 
 
@@ -119,3 +121,15 @@ def test_bottle_is_complete() -> None:
     assert len(bottle.train) == official.train
     assert sum(not sample.anomalous for sample in bottle.test) == official.test_good
     assert sum(sample.mask is not None for sample in bottle.test) == official.test_defective
+
+
+def test_the_mask_of_an_anomalous_image_may_be_empty(category_folder: Path) -> None:
+    # As those of BTAD's 03, ko/0028 to ko/0037.
+    masks = category_folder / "ground_truth" / "broken"
+    Image.new("L", (32, 24), 0).save(masks / "000_mask.bmp")
+    (masks / "000_mask.bmp").rename(masks / "000.bmp")
+    (masks / "000_mask.png").unlink()
+    first, second = (sample for sample in read(category_folder).test if sample.anomalous)
+    assert first.mask == masks / "000.bmp"
+    found = image_masks([first, second], FeatureSettings(resize=16, crop=16))
+    assert found.any(dim=2).any(dim=1).tolist() == [False, True]

@@ -140,6 +140,38 @@ def test_masks_follow_their_images(tmp_path: Path, fill: str) -> None:
     assert not masks([good], settings, augmentation=augmentation).any()
 
 
+@pytest.mark.parametrize("fill", ["reflect", "black"])
+@pytest.mark.parametrize("size", [(300, 200), (200, 300)])
+@pytest.mark.parametrize("resize_to", ["shorter_side", "square"])
+def test_an_image_that_is_no_square_turns_as_its_original_does(
+    tmp_path: Path, resize_to: str, size: tuple[int, int], fill: str
+) -> None:
+    # A bar through the middle, turned before the image is resized and after.
+    bar = Image.new("L", size)
+    middle = (size[0] / 2, size[1] / 2)
+    ImageDraw.Draw(bar).rectangle(
+        (middle[0] - 60, middle[1] - 12, middle[0] + 60, middle[1] + 12), fill=255
+    )
+    path = tmp_path / "bar.png"
+    bar.save(path)
+    augmentation = AugmentationSettings(
+        rotation=40, translation=0, brightness=0, contrast=0, blur_sigma=0, fill=fill
+    )
+    settings = FeatureSettings(resize=100, resize_to=resize_to, crop=100)
+    change = draw(augmentation, "/".join(path.parts[-4:]))
+    assert abs(change.angle) > 5
+    bar.rotate(change.angle, Image.Resampling.BILINEAR).save(tmp_path / "turned.png")
+    (expected,) = image_batches([tmp_path / "turned.png"], settings, 1, 1)
+    (found,) = image_batches([path], settings, 1, 1, augmentation=augmentation)
+    sample = Sample(path, "scratch", path)
+    mask = masks([sample], settings, augmentation=augmentation)[0].numpy()
+    for shape in (found[0, 0].numpy() > 127, mask):
+        apart = shape ^ (expected[0, 0].numpy() > 127)
+        # On the outline alone, which is some 200 pixels long.
+        assert not binary_erosion(apart, np.ones((3, 3))).any()
+        assert apart.sum() < 120
+
+
 def test_real_pixels_fill_the_crops_corners_as_far_as_there_are_some(tmp_path: Path) -> None:
     Image.new("RGB", (64, 64), "white").save(tmp_path / "white.png")
     augmentation = AugmentationSettings(brightness=0, contrast=0, fill="black")

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from pydantic import ValidationError
 
 from reconpatch.methods.padim import PaDiMRecipe
@@ -67,6 +68,8 @@ def test_an_ensembles_key_knows_all_settings_of_its_members() -> None:
         ('{"features": {"patch_size": 4}}', "features: patch_size 4 must be odd"),
         ('{"features": {"layers": [3, 2]}}', "must rise"),
         ('{"features": {"crop": 512}}', "crop 512 is larger than resize 256"),
+        ('{"features": {"crop": "none"}}', "add resize_to: square"),
+        ('{"features": {"crop": null}}', "add resize_to: square"),
         ('{"features": {"aggregation": "patchcore"}}', "needs layer_dimension"),
         ('{"features": {"target_dimension": 8}}', "belong to aggregation patchcore"),
         (
@@ -102,6 +105,16 @@ def test_papers_settings_are_the_defaults() -> None:
     assert (refinement.epochs, refinement.batch_size, refinement.momentum) == (500, 16, 0.9)
 
 
+def test_no_crop_is_none_and_sees_the_side_that_is_resized_to() -> None:
+    written = yaml.safe_load("{resize: 224, resize_to: square, crop: none}")
+    whole, same = (
+        FeatureSettings.model_validate(settings) for settings in (written, written | {"crop": None})
+    )
+    assert whole == same
+    assert (whole.crop, whole.size, FeatureSettings().size) == (None, 224, 224)
+    assert FeatureSettings.model_validate_json(whole.model_dump_json()) == whole
+
+
 @pytest.mark.parametrize(
     ("changes", "complaint"),
     [
@@ -117,10 +130,10 @@ def test_impossible_refinements_say_which_setting_and_why(changes: Any, complain
     assert complaint in readable(refused.value)
 
 
-def test_models_that_see_other_images_have_no_common_map_to_refine() -> None:
-    pair = Ensemble(
-        members=(PatchCoreRecipe(), PatchCoreRecipe(features=FeatureSettings(crop=160)))
-    )
+@pytest.mark.parametrize("change", [{"crop": 160}, {"resize": 300}, {"resize_to": "square"}])
+def test_models_that_see_other_images_have_no_common_map_to_refine(change: Any) -> None:
+    other = PatchCoreRecipe(features=FeatureSettings.model_validate(change))
+    pair = Ensemble(members=(PatchCoreRecipe(), other))
     with pytest.raises(ValidationError, match="must see the same images"):
         Refined(of=pair, refinement=RefinementSettings())
 

@@ -106,6 +106,7 @@ def test_settings_of_the_papers_models_arrive_in_their_cells(paper: Suite) -> No
     large = recipe_at(paper, "table5", "bottle", "Ours (WRN-101, 480)").recipe
     assert isinstance(large, ReConPatchRecipe)
     assert (large.features.backbone, large.features.crop) == ("wide_resnet101_2", 480)
+    assert large.features.resize_to == "square"
     assert (large.features.patch_size, large.representation.learning_rate) == (5, 1e-6)
     pixel = recipe_at(paper, "table5", "bottle", "Ours (WRN-50, 224)", "pixel_auroc").recipe
     assert isinstance(pixel, Recipe)

@@ -14,6 +14,7 @@ from PIL import Image
 from scipy.ndimage import binary_erosion
 
 from reconpatch.evaluation.auroc import roc_curve
+from reconpatch.features.images import CutOff, cut_off
 from reconpatch.reporting.drawings.maps import over_grey
 from reconpatch.reporting.formats import METRICS
 from reconpatch.reporting.page.table_view import anchor
@@ -87,13 +88,17 @@ class MethodView:
 
 @dataclass(frozen=True)
 class CategoryView:
-    """A category: its methods, and pictures by sort, ReConPatch's where it is run."""
+    """A category: its methods, and pictures by sort, ReConPatch's where it is run.
+
+    ``cut_off`` is what the centre crop leaves out of the defects; None where masks are unreadable.
+    """
 
     place: Place
     model: str
     images: dict[str, int]
     methods: list[MethodView]
     pictures: dict[str, list[Picture]]
+    cut_off: CutOff | None
     trouble: str | None
 
 
@@ -115,12 +120,14 @@ def category_views(suite: Suite, results: Path) -> Iterator[CategoryView]:
             "normal test": len(scored.samples) - anomalous,
             "anomalous test": anomalous,
         }
-        trouble = None
+        pictures: dict[str, list[Picture]] = {}
+        cut, trouble = None, None
         try:
+            cut = cut_off(scored.samples, scored.run.recipe.features)
             pictures = _pictures(scored)
         except InputError as error:
-            pictures, trouble = {}, f"No pictures: {error}"
-        yield CategoryView(place, model, images, methods, pictures, trouble)
+            trouble = f"No pictures: {error}"
+        yield CategoryView(place, model, images, methods, pictures, cut, trouble)
 
 
 def _runs(suite: Suite, place: Place, read: Results) -> tuple[str, dict[Run, dict[str, Any]]]:
