@@ -152,7 +152,9 @@ def test_an_image_that_is_no_square_turns_as_its_original_does(
     ImageDraw.Draw(bar).rectangle(
         (middle[0] - 60, middle[1] - 12, middle[0] + 60, middle[1] + 12), fill=255
     )
-    path = tmp_path / "bar.png"
+    # The draw goes by these names.
+    path = tmp_path / "part" / "test" / "scratch" / "bar.png"
+    path.parent.mkdir(parents=True)
     bar.save(path)
     augmentation = AugmentationSettings(
         rotation=40, translation=0, brightness=0, contrast=0, blur_sigma=0, fill=fill
