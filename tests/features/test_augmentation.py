@@ -153,7 +153,7 @@ def test_an_image_that_is_no_square_turns_as_its_original_does(
         (middle[0] - 60, middle[1] - 12, middle[0] + 60, middle[1] + 12), fill=255
     )
     # The draw goes by these names.
-    path = tmp_path / "part" / "test" / "scratch" / "bar.png"
+    path = tmp_path / "part" / "test" / "scratch" / "tile.png"
     path.parent.mkdir(parents=True)
     bar.save(path)
     augmentation = AugmentationSettings(
