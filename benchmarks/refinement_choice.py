@@ -6,6 +6,7 @@ docs/refinement-choice.md states the rule and what came of it.
 """
 
 import argparse
+import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -63,20 +64,21 @@ PRESENT = RefinementSettings(
 )
 """The defaults before the choice."""
 
-DEFECTS: dict[str, Any] = {
+LITERATURE, UNREFINED, AGAIN = "MemSeg's defects and loss", "not refined", "present, another seed"
+MEMSEG: dict[str, Any] = {
     "noise_cells": (0, 5),
     "noise_threshold": 0.499,
     "regions": 1000,
     "opacity": (0.15, 1.0),
     "visible": 1,
     "smallest": 1,
+    "focal_gamma": 4.0,
+    "focal_alpha": 0.5,
+    "l1_weight": 0.75,
 }
-LOSS = {"focal_gamma": 4.0, "focal_alpha": 0.5, "l1_weight": 0.75}
-LITERATURE = ("MemSeg's defects and loss", "MemSeg's defects")
 CANDIDATES = {
     "present": PRESENT,
-    LITERATURE[1]: PRESENT.model_copy(update=DEFECTS),
-    LITERATURE[0]: PRESENT.model_copy(update=DEFECTS | LOSS),
+    LITERATURE: PRESENT.model_copy(update=MEMSEG),
     "rate 0.1": PRESENT.model_copy(update={"learning_rate": 0.1}),
     "rate 0.001": PRESENT.model_copy(update={"learning_rate": 0.001}),
     "scores alone": PRESENT.model_copy(update={"input": "scores"}),
@@ -95,8 +97,19 @@ JUDGES = [
     )
     for anomaly in ("structure", "texture")
 ]
-SIMULATION = {"anomaly", "patches", "pool", *DEFECTS}
-UNREFINED, AGAIN = "not refined", "present, another seed"
+SIMULATION = {
+    "anomaly",
+    "patches",
+    "pool",
+    "noise_cells",
+    "noise_threshold",
+    "regions",
+    "opacity",
+    "visible",
+    "smallest",
+}
+"""The settings that decide the simulated images, which candidates share where they are alike."""
+
 BATCH = 16
 CPU = torch.device("cpu")
 
@@ -176,19 +189,12 @@ def judge(
     train for ``steps`` steps, or the whole epochs nearest to that. The same seed gives the same
     values. Files go to ``work``.
     """
-    # One normal version of each held-out image, then the defects of both kinds.
-    parts = [
+    first, second = (
         images.pool(settings, seed + 1 + kind, work / f"judge-{kind}", held_out=True)
         for kind, settings in enumerate(JUDGES)
-    ]
-    pixels, masks, maps = (
-        np.concatenate([first, second[:, 1:]], axis=1).reshape(-1, *first.shape[2:])
-        for first, second in zip(
-            (parts[0].images, parts[0].masks, parts[0].maps),
-            (parts[1].images, parts[1].masks, parts[1].maps),
-            strict=True,
-        )
     )
+    pixels = _joined(first.images, second.images)
+    masks, maps = _joined(first.masks, second.masks), _joined(first.maps, second.maps)
     shown = torch.from_numpy(pixels).permute(0, 3, 1, 2).split(BATCH)
 
     @cache
@@ -217,6 +223,11 @@ def judge(
     return values
 
 
+def _joined(first: npt.NDArray[Any], second: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """All versions of two pools' images, ``(n, ...)``: the normal ones once."""
+    return np.concatenate([first, second[:, 1:]], axis=1).reshape(-1, *first.shape[2:])
+
+
 def choose(values: Mapping[str, Mapping[str, float]]) -> tuple[str, float]:
     """Return the candidate that the rule takes, and the noise, of each category's values.
 
@@ -236,7 +247,7 @@ def choose(values: Mapping[str, Mapping[str, float]]) -> tuple[str, float]:
     }
     best = max(means, key=lambda name: means[name])
     tied = [name for name in means if name == best or means[best] - means[name] < noise]
-    return next(name for name in (*LITERATURE, "present", best) if name in tied), noise
+    return next(name for name in (LITERATURE, "present", best) if name in tied), noise
 
 
 def table(values: Mapping[str, Mapping[str, float]]) -> Table:
@@ -252,7 +263,10 @@ def main() -> None:
     """Judge the candidates on each category and print the table and the choice."""
     parser = argparse.ArgumentParser(prog="benchmarks.refinement_choice", description=__doc__)
     parser.add_argument(
-        "folders", nargs="*", type=Path, help="categories in MVTec AD's layout, beside the drawn"
+        "folders",
+        nargs="*",
+        type=Path,
+        help="categories in MVTec AD's layout, beside the drawn weave",
     )
     parser.add_argument("--images", type=int, default=60, help="training images of each, at most")
     parser.add_argument("--steps", type=int, default=100, help="of each training")
@@ -265,7 +279,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="reconpatch-choice-") as name:
         work = Path(name)
         write_demo(work / "demo", 0)
-        for folder in (*arguments.folders, work / "demo" / "washer", work / "demo" / "weave"):
+        for folder in (*arguments.folders, work / "demo" / "weave"):
             paths = list_images(folder / "train" / "good")[: arguments.images]
             images = read(paths, folder.name, arguments.seed, arguments.weights)
             values[folder.name] = judge(
@@ -277,4 +291,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except InputError as error:
+        sys.exit(f"Error: {error}")
