@@ -21,6 +21,7 @@ def score_simulated(
     backbone: Backbone,
     method: Method[Any],
     description: str,
+    first: int = 0,
 ) -> npt.NDArray[np.float32]:
     """Score versions of the training images, each as if its own image had not been trained on.
 
@@ -28,7 +29,8 @@ def score_simulated(
     the defect left as it was would score lower than any test image does, and the network would
     learn from maps that are cleaner than those it is for.
 
-    Images are RGB ``(N, V, S, S, 3)``, the patch scores ``(N, V, h, w)``.
+    Images are RGB ``(N, V, S, S, 3)``, of the training images from number ``first`` on; the patch
+    scores are ``(N, V, h, w)``.
     """
     count, versions = images.shape[:2]
     at_once = max(1, IMAGES // versions)
@@ -40,6 +42,6 @@ def score_simulated(
             patches = as_read(backbone(pixels), method.recipe)
             for row in range(len(chosen)):
                 own = patches[row * versions : (row + 1) * versions]
-                scores.append(method.score_left_out(own, start + row).patches)
+                scores.append(method.score_left_out(own, first + start + row).patches)
             progress.update(len(chosen))
     return np.stack(scores)

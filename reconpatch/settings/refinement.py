@@ -49,7 +49,7 @@ class RefinementSettings(Settings):
     rates: Annotated[tuple[Count, ...], Field(min_length=1)] = (1, 2, 4, 8)
     epochs: Count = 500
     batch_size: Annotated[int, Field(ge=2)] = 16
-    learning_rate: Positive = 0.01
+    learning_rate: Positive = 0.1
     schedule: Literal["cosine", "constant"] = "cosine"
     momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
     weight_decay: Annotated[float, Field(ge=0)] = 1e-4
