@@ -58,12 +58,10 @@ def images_in(folder: Path) -> list[Path]:
         raise InputError(f"{folder} is not a folder; give one that holds images.")
     if found := list_images(folder):
         return found
-    inner = sorted(path for path in folder.iterdir() if path.is_dir())
-    holding = [path.name for path in inner if list_images(path)]
-    hint = f"; its folders {', '.join(holding)} hold some: give one of them" if holding else ""
-    raise InputError(
-        f"{folder} holds no image ({', '.join(sorted(SUFFIXES))}){hint or '; put some there'}."
-    )
+    below = [path for level in ("*", "*/*") for path in sorted(folder.glob(level)) if path.is_dir()]
+    holding = [str(path.relative_to(folder)) for path in below if list_images(path)]
+    remedy = f"give one of its folders: {', '.join(holding)}" if holding else "put some there"
+    raise InputError(f"{folder} holds no image ({', '.join(sorted(SUFFIXES))}); {remedy}.")
 
 
 def as_files(sources: Sequence[Source], folder: Path) -> list[Path]:

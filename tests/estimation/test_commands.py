@@ -160,8 +160,8 @@ def test_what_cannot_be_done_is_said_with_its_remedy(
     new = ("--output", tmp_path / "new")
     for arguments, complaint in [
         (("fit", empty, *new), f"{empty} holds no image"),
-        (("fit", washer, *new), f"{washer} holds no image"),
-        (("fit", washer / "train", *new), "its folders good hold some: give one of them"),
+        (("fit", washer, *new), "test/chip, test/good, train/good."),
+        (("fit", washer / "train", *new), "give one of its folders: good."),
         (("fit", tmp_path / "nowhere", *new), "nowhere is not a folder"),
         (("fit", one, *new, *ON_CPU), "only.png) is not enough to learn from"),
         (("fit", good, "--output", model), f"{model} already exists"),
