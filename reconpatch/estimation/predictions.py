@@ -101,6 +101,7 @@ def _readable(paths: Sequence[Path], threads: int) -> tuple[list[Path], list[str
 
 def _sheet(detector: Detector, images: Path, predictions: Predictions) -> str:
     """The contact sheet as HTML; it takes nothing from elsewhere but the overlays beside it."""
+    training = len(detector.training_scores_)
     rows = sorted(predictions.images, key=lambda row: row.score, reverse=True)
     environment = Environment(
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
@@ -114,8 +115,9 @@ def _sheet(detector: Detector, images: Path, predictions: Predictions) -> str:
         rows=rows,
         anomalous=sum(row.anomalous for row in rows),
         threshold=detector.threshold_,
-        rate=100 * detector.false_alarm_rate,
-        training=len(detector.training_scores_),
+        # Few images do not let the threshold have the rate that was asked for.
+        rate=100 * max(detector.false_alarm_rate, 1 / (training + 1)),
+        training=training,
         cropped=detector.recipe_.features.crop is not None,
         unreadable=predictions.unreadable,
     )

@@ -71,6 +71,7 @@ def test_predict_writes_scores_overlays_and_one_page(
     shown = re.findall(r'<img src="overlays/(\d+).png.png"', page)
     ranked = scores.sort_values("score", ascending=False)["path"]
     assert shown == [Path(path).stem for path in ranked]
+    assert "which about 25 % of normal images" in " ".join(page.split())
     # It opens offline.
     assert "://" not in page.replace(str(washer), "")
     for name in shown:

@@ -15,7 +15,15 @@ from sklearn.utils import estimator_checks as checks
 import reconpatch as package
 from reconpatch.datasets.mvtec_layout import read_mvtec_layout
 from reconpatch.estimation.detector import Detector, threshold_at
-from reconpatch.estimation.estimators import ESTIMATORS, PaDiM, PatchCore, ReConPatch, load
+from reconpatch.estimation.estimators import (
+    ESTIMATORS,
+    SPADE,
+    MHPatchcore,
+    PaDiM,
+    PatchCore,
+    ReConPatch,
+    load,
+)
 from reconpatch.features.extract import extract
 from reconpatch.runs.detection import detect
 from reconpatch.runs.learning import learn
@@ -240,12 +248,20 @@ def test_a_failed_fit_leaves_the_earlier_one(patchcore: PatchCore, washer: Path)
     assert np.array_equal(patchcore.score_samples(washer / "test" / "chip"), before)
 
 
-def test_a_method_that_reads_layer_maps(washer: Path, tmp_path: Path) -> None:
-    padim = PaDiM(size=64, false_alarm_rate=0.25, device="cpu", threads=1)
-    padim.fit(washer / "train" / "good").save(tmp_path / "model")
+@pytest.mark.parametrize(
+    "detector",
+    [
+        PaDiM(size=64, false_alarm_rate=0.25, device="cpu", threads=1),
+        SPADE(size=64, false_alarm_rate=0.25, device="cpu", threads=1),
+        MHPatchcore(**SMALL),
+    ],
+)
+def test_the_other_methods(detector: Detector, washer: Path, tmp_path: Path) -> None:
+    detector.fit(washer / "train" / "good").save(tmp_path / "model")
     images = washer / "test" / "chip"
     again = package.load(tmp_path / "model", device="cpu", threads=1)
-    assert np.array_equal(again.score_samples(images), padim.score_samples(images))
+    assert np.array_equal(again.score_samples(images), detector.score_samples(images))
+    assert detector.score_samples(images).min() > np.median(detector.training_scores_)
 
 
 @pytest.mark.parametrize("kind", ESTIMATORS.values())
