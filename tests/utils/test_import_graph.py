@@ -22,6 +22,7 @@ ROOMS = (
     "runs",
     "setup",
     "reporting",
+    "estimation",
     "planning",
 )
 
