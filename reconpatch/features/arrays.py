@@ -78,7 +78,9 @@ def write_arrays(
     for split, samples in splits.items():
         images = [sample.image for sample in samples] if split in settings.splits else []
         with watch(split), atomic_write(folder / f"{split}.npy") as aside:
-            progress = tqdm(total=len(images), desc=f"{category.name} {split}", unit="image")
+            progress = tqdm(
+                total=len(images), desc=f"{category.name} {split}", unit="image", disable=not images
+            )
             with progress:
                 batches = image_batches(
                     images, features, batch_size, threads, augmentation=augmentation
