@@ -124,7 +124,7 @@ def test_patchcore_is_measured_as_published_alike_and_on_the_same_features(paper
         ("table2", "1024", "PatchCore", "PatchCore 1 %", "PatchCore, same features", "ReConPatch"),
         (
             *("table5", "bottle", "PatchCore (WRN-50, 224)", "PatchCore 1 % ({single})"),
-            *("PatchCore, same features ({single})", "Ours (WRN-50, 224)"),
+            *("PatchCore, same features (WRN-50, 224)", "Ours (WRN-50, 224)"),
         ),
     ):
         places = [
