@@ -1,6 +1,5 @@
 """The command line: a subcommand for each step of the workflow, and some for people."""
 
-import json
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,6 +10,21 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
+from reconpatch import own_parts, reading
+from reconpatch.options import (
+    Config,
+    DataRoot,
+    Device,
+    Folder,
+    Precision,
+    Reports,
+    Results,
+    Seed,
+    SuiteName,
+    TextureFolder,
+    Threads,
+    Weights,
+)
 from reconpatch.utils.errors import InputError
 
 if TYPE_CHECKING:
@@ -26,141 +40,8 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-
-Folder = Annotated[Path, typer.Option(help="The folder to write to.")]
-SuiteName = Annotated[str, typer.Option(help="The suite: the name of a file in config/suites.")]
-DataRoot = Annotated[Path, typer.Option(help="The folder of the data sets.")]
-Config = Annotated[
-    Path, typer.Option(help="The folder of suites, experiments and published tables.")
-]
-Results = Annotated[Path, typer.Option(help="The folder of all measured results.")]
-Reports = Annotated[Path, typer.Option(help="The folder of all reports.")]
-Weights = Annotated[Path, typer.Option(help="The folder of local weight files.")]
-TextureFolder = Annotated[Path, typer.Option(help="The folder of DTD; it may be missing.")]
-Seed = Annotated[int, typer.Option(help="The seed of all random draws.", min=0)]
-Device = Annotated[
-    str, typer.Option(help="cpu, cuda: a free GPU, cuda:N, or auto: a GPU if there is one.")
-]
-Precision = Annotated[
-    Literal["highest", "high"],
-    typer.Option(help="high: TF32 in matrix products and convolutions on a GPU."),
-]
-Threads = Annotated[
-    int, typer.Option(help="CPU threads; other numbers may change the last bits.", min=1)
-]
-
-
-Model = Annotated[Path, typer.Argument(help="The folder that reconpatch fit wrote.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print the results as JSON.")]
-
-
-@app.command()
-def fit(
-    folder: Annotated[Path, typer.Argument(help="The folder of images of good parts.")],
-    output: Annotated[Path, typer.Option(help="The folder to write the model to.")],
-    method: Annotated[
-        Literal["ReConPatch", "PatchCore", "MHPatchcore", "PaDiM", "SPADE"],
-        typer.Option(help="The method."),
-    ] = "ReConPatch",
-    backbone: Annotated[
-        str, typer.Option(help="A backbone by its preset or timm's name.")
-    ] = "efficientnet_lite0",
-    size: Annotated[
-        int, typer.Option(help="Pixels of the square that images are squeezed to.", min=1)
-    ] = 224,
-    false_alarm_rate: Annotated[
-        float, typer.Option(help="The share of normal images that may be called anomalous.")
-    ] = 0.05,
-    seed: Seed = 0,
-    weights: Weights = Path("weights"),
-    device: Device = "auto",
-    threads: Threads = 2,
-) -> None:
-    """Learn from a folder of good parts what is normal, for predict and evaluate."""
-    import warnings
-
-    from reconpatch.estimation.estimators import ESTIMATORS
-    from reconpatch.estimation.folders import check_free
-    from reconpatch.estimation.sources import images_in
-
-    check_free(output)
-    images = images_in(folder)
-    detector = ESTIMATORS[method](
-        backbone=backbone,
-        size=size,
-        false_alarm_rate=false_alarm_rate,
-        seed=seed,
-        weights=weights,
-        device=device,
-        threads=threads,
-    )
-    console = Console(highlight=False, soft_wrap=True)
-    with warnings.catch_warnings(record=True, category=UserWarning) as caught:
-        warnings.simplefilter("always", UserWarning)
-        detector.fit(images)
-    for warning in caught:
-        Console(stderr=True, highlight=False, soft_wrap=True).print(
-            f"[bold]Note:[/] {escape(str(warning.message))}"
-        )
-    detector.save(output)
-    console.print(
-        f"{method} is fitted on {len(images)} images; above a score of "
-        f"{detector.threshold_:.4g} an image is called anomalous. "
-        f"Next: reconpatch predict {escape(str(output))} FOLDER --output OUT"
-    )
-
-
-@app.command()
-def predict(
-    model: Model,
-    images: Annotated[Path, typer.Argument(help="An image, or a folder of images.")],
-    output: Folder,
-    weights: Weights = Path("weights"),
-    device: Device = "auto",
-    threads: Threads = 2,
-    as_json: AsJson = False,
-) -> None:
-    """Score images by a fitted model; the exit code is 1 if some could not be read."""
-    from dataclasses import asdict
-
-    from reconpatch.estimation.estimators import load
-    from reconpatch.estimation.predictions import print_unreadable, write_predictions
-
-    detector = load(model, device=device, threads=threads, weights=weights)
-    found = write_predictions(detector, images, output)
-    print_unreadable(found)
-    if as_json:
-        print(json.dumps(asdict(found), indent=2))
-    else:
-        anomalous = sum(row.anomalous for row in found.images)
-        page = (output / "index.html").resolve().as_uri()
-        print(f"{anomalous} of {len(found.images)} images are anomalous. Look at them: {page}")
-    if found.unreadable:
-        raise typer.Exit(1)
-
-
-@app.command()
-def evaluate(
-    model: Model,
-    folder: Annotated[Path, typer.Argument(help="A labelled folder in MVTec AD's layout.")],
-    output: Annotated[
-        Path | None, typer.Option(help="A folder for metrics, scores and figures.")
-    ] = None,
-    weights: Weights = Path("weights"),
-    device: Device = "auto",
-    threads: Threads = 2,
-    as_json: AsJson = False,
-) -> None:
-    """Measure how well a fitted model tells the test images of a labelled folder apart."""
-    from reconpatch.estimation.estimators import load
-    from reconpatch.estimation.labelled import evaluate_folder, print_metrics
-
-    detector = load(model, device=device, threads=threads, weights=weights)
-    found = evaluate_folder(detector, folder, output)
-    if as_json:
-        print(json.dumps(found, indent=2))
-    else:
-        print_metrics(found)
+for others in (own_parts, reading):
+    app.add_typer(others.app)
 
 
 @app.command()
@@ -436,50 +317,6 @@ def report(
 
     chosen = _suite(suite, data_root, config)
     write_report(chosen, results, config, docs, reports / suite)
-
-
-@app.command()
-def show(
-    suite: Annotated[str, typer.Argument(help="The suite's name.")],
-    reports: Reports = Path("reports"),
-) -> None:
-    """Print a suite's tables, and the paths of its figures and its report."""
-    from reconpatch.reporting.terminal import print_tables
-
-    print_tables(reports / suite)
-
-
-@app.command()
-def table(
-    name: Annotated[str, typer.Argument(help="The table: 5, S3, sensitivity1, ...")],
-    suite: SuiteName,
-    form: Annotated[
-        Literal["terminal", "csv", "markdown", "latex"],
-        typer.Option("--format", help="Draw it for the terminal, or print text to paste."),
-    ] = "terminal",
-    reports: Reports = Path("reports"),
-) -> None:
-    """Print one of a suite's tables, drawn or as text to paste."""
-    from reconpatch.reporting.terminal import print_table
-
-    print_table(reports / suite, name, form)
-
-
-@app.command()
-def compare(
-    first: Annotated[
-        str, typer.Argument(help="A suite, a report's folder, or a folder of results.")
-    ],
-    second: Annotated[str, typer.Argument(help="What to compare it with.")],
-    reports: Reports = Path("reports"),
-) -> None:
-    """Print the values that differ between two reports or folders of results, and by how much."""
-    from reconpatch.reporting.compare import print_comparison
-
-    def folder(name: str) -> Path:
-        return reports / name if (reports / name).is_dir() else Path(name)
-
-    print_comparison(folder(first), folder(second))
 
 
 def _suite(name: str, data_root: Path, config: Path) -> "Suite":
