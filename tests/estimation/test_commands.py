@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from reconpatch import cli
+from reconpatch import cli, own_parts
 from reconpatch.estimation.estimators import ESTIMATORS, PatchCore
 from reconpatch.runs.metrics import measure_recipe_run
 from reconpatch.utils.files import read_json
@@ -191,5 +191,5 @@ def test_a_command_that_fails_leaves_nothing(
 
 
 def test_the_command_line_offers_every_estimator() -> None:
-    offered = get_args(get_args(get_type_hints(cli.fit, include_extras=True)["method"])[0])
+    offered = get_args(get_args(get_type_hints(own_parts.fit, include_extras=True)["method"])[0])
     assert offered == tuple(ESTIMATORS)
