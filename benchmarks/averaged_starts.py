@@ -1,9 +1,9 @@
 """Several starts averaged: what the mean of the seeds' scores is worth over one seed's.
 
-``python -m benchmarks.averaged_starts`` reads the finished runs of suite ``gain``'s first table. For
-each of its columns it averages the patch scores and image scores of all seeds, and evaluates these
-as a run's. A gain over PatchCore's own average is the training's; one over the mean of single seeds
-may be any average's. docs/reproduction-study.md says what came of it.
+``python -m benchmarks.averaged_starts`` reads the finished runs of suite ``gain``'s first table.
+For each of its columns it averages the patch scores and image scores of all seeds, and evaluates
+these as a run's. A gain over PatchCore's own average is the training's; one over the mean of single
+seeds may be any average's. docs/reproduction-study.md says what came of it.
 """
 
 import argparse
