@@ -1,11 +1,12 @@
-"""The commands that print reports: show, table, compare."""
+"""The commands that print and share reports: show, table, compare, pack."""
 
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 
-from reconpatch.options import Reports, SuiteName
+from reconpatch.options import Reports, Results, SuiteName
 
 app = typer.Typer()
 
@@ -40,15 +41,38 @@ def table(
 @app.command()
 def compare(
     first: Annotated[
-        str, typer.Argument(help="A suite, a report's folder, or a folder of results.")
+        str, typer.Argument(help="A suite, a report's folder, a folder of results, or a pack.")
     ],
     second: Annotated[str, typer.Argument(help="What to compare it with.")],
     reports: Reports = Path("reports"),
 ) -> None:
-    """Print the values that differ between two reports or folders of results, and by how much."""
+    """Print the values that differ between two reports, packs or folders of results."""
     from reconpatch.reporting.compare import print_comparison
+    from reconpatch.reporting.pack import opened_pack, print_manifest
 
-    def folder(name: str) -> Path:
-        return reports / name if (reports / name).is_dir() else Path(name)
+    with ExitStack() as packs:
 
-    print_comparison(folder(first), folder(second))
+        def folder(name: str) -> Path:
+            if (reports / name).is_dir():
+                return reports / name
+            if not Path(name).is_file():
+                return Path(name)
+            opened, manifest = packs.enter_context(opened_pack(Path(name)))
+            print_manifest(name, manifest)
+            return opened
+
+        print_comparison(folder(first), folder(second))
+
+
+@app.command()
+def pack(
+    suite: Annotated[str, typer.Argument(help="The suite's name.")],
+    output: Annotated[Path | None, typer.Option(help="The zip to write; SUITE.zip.")] = None,
+    reports: Reports = Path("reports"),
+    results: Results = Path("results"),
+) -> None:
+    """Pack a suite's tables and the records of its runs into one file to share, without images."""
+    from reconpatch.reporting.pack import print_manifest, write_pack
+
+    output = output or Path(f"{suite}.zip")
+    print_manifest(str(output), write_pack(reports / suite, results, output))
