@@ -39,6 +39,7 @@ from reconpatch.refinement.training import train_refinement
 from reconpatch.settings.features import FeatureSettings
 from reconpatch.settings.refinement import RefinementSettings
 from reconpatch.utils.devices import set_up_torch
+from reconpatch.utils.epochs import Checkpoint
 from reconpatch.utils.errors import InputError
 
 RECIPE = PatchCore.Recipe.model_validate(
@@ -211,8 +212,7 @@ def judge(
             settings.model_copy(update={"epochs": max(1, round(steps / an_epoch))}),
             seed,
             device=CPU,
-            checkpoint=work / f"{name}.pt",
-            made_of=name,
+            checkpoint=Checkpoint(work / f"{name}.pt", name),
             description=f"{images.name}, {name}",
         )
         return auroc(refine(network, shown, maps), masks)

@@ -3,8 +3,6 @@
 import time
 from collections.abc import Iterator
 from functools import cache, partial
-from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import numpy as np
 import numpy.typing as npt
@@ -82,10 +80,7 @@ def _simulated_scores(setup: Setup, pool: Pool) -> Outcome:
 
 
 def _train(pool: Pool, settings: RefinementSettings, device: torch.device) -> RefinementNetwork:
-    with TemporaryDirectory() as folder:
-        return train_refinement(
-            pool, settings, 0, device=device, checkpoint=Path(folder) / "c.pt", made_of=""
-        )
+    return train_refinement(pool, settings, 0, device=device)
 
 
 def _weights(network: RefinementNetwork) -> Tensor:

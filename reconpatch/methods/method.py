@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from reconpatch.features.store import Patches
 
 R = TypeVar("R", bound=Recipe)
+Shape = tuple[int, int, int]
 
 
 @dataclass(frozen=True)
@@ -49,12 +50,14 @@ class Sizes(NamedTuple):
         test_images: Q.
         places: patches of an image, ``h w``.
         dimension: D, of a patch's features as they are stored.
+        shapes: ``(C, h, w)`` of the layers' maps, finest first, for a method that reads those.
     """
 
     train_images: int
     test_images: int
     places: int
     dimension: int
+    shapes: tuple[Shape, ...] = ()
 
     @property
     def train_patches(self) -> int:
@@ -123,6 +126,11 @@ class Method(ABC, Generic[R]):
         """
         patches = max(sizes.train_patches, sizes.test_patches)
         return Needs(0, 0, 0, 4 * patches * sizes.dimension)
+
+    @classmethod
+    def scored_epochs(cls, recipe: R) -> tuple[int, ...]:
+        """Return at which epochs of its training the test images are scored: none by default."""
+        return ()
 
     @classmethod
     def fit_all(

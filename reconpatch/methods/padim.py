@@ -222,9 +222,7 @@ class PaDiM(Method[PaDiMRecipe]):
 
     def _scores(self, distances: "Tensor", maps: "LayerMaps") -> "Scores":
         """The scores of distances ``(P, N)``."""
-        from reconpatch.detection.anomaly_map import anomaly_maps
-        from reconpatch.detection.scores import Scores
+        from reconpatch.detection.smoothed import smoothed_scores
 
         patches = distances.T.reshape(-1, *maps.shape[1:]).cpu().numpy()
-        smooth = anomaly_maps(patches, self.recipe.features.size, self.recipe.maps)
-        return Scores(smooth.max(axis=(1, 2)), patches)
+        return smoothed_scores(patches, self.recipe)

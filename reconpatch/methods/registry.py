@@ -2,11 +2,13 @@
 
 from typing import Any
 
+from reconpatch.methods.cfa import CFA
 from reconpatch.methods.linear_map import LinearMap
 from reconpatch.methods.method import Method
 from reconpatch.methods.mh_patchcore import MHPatchcore
 from reconpatch.methods.padim import PaDiM
 from reconpatch.methods.patchcore import PatchCore
+from reconpatch.methods.rd4ad import RD4AD
 from reconpatch.methods.reconpatch import ReConPatch
 from reconpatch.methods.spade import SPADE
 
@@ -19,6 +21,8 @@ METHODS: dict[str, type[Method[Any]]] = {
         MHPatchcore,
         PaDiM,
         SPADE,
+        CFA,
+        RD4AD,
     )
 }
 """Every method by its name in suites and tables."""

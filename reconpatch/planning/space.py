@@ -6,6 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from reconpatch.evaluation.evaluate import PIXEL_METRICS, REPLICATES
+from reconpatch.methods.registry import METHODS
 from reconpatch.planning.workload import Extraction, RunWork, Workload
 from reconpatch.settings.composed import Refined
 from reconpatch.settings.features import FeatureSettings
@@ -37,7 +38,9 @@ def kept_bytes(workload: Workload) -> Counter[str]:
         kinds["representations"] += work.needs().learned_bytes
     for work in workload.works:
         kinds["models"] += work.needs().model_bytes
-        kinds["patch scores"] += FLOAT * work.sizes.test_patches
+        # A training's are kept along it.
+        times = max(1, len(METHODS[work.recipe.method].scored_epochs(work.recipe)))
+        kinds["patch scores"] += times * FLOAT * work.sizes.test_patches
     for work in workload.members:
         kinds["training scores"] += FLOAT * work.sizes.train_patches
     for run in workload.runs:

@@ -4,7 +4,7 @@ The Snakefile counts images with this, so torch is imported in the functions tha
 """
 
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -12,7 +12,7 @@ from typing import Any, Literal, NamedTuple
 from reconpatch.datasets.category import Category
 from reconpatch.datasets.images import list_images
 from reconpatch.datasets.source import Source, load_category, published_in
-from reconpatch.methods.method import Needs, Sizes
+from reconpatch.methods.method import Needs, Shape, Sizes
 from reconpatch.methods.registry import METHODS
 from reconpatch.settings.composed import Ensemble, Refined
 from reconpatch.settings.features import ExtractionSettings, FeatureSettings
@@ -145,8 +145,10 @@ class Workload:
         """Return a recipe's run with its sizes."""
         assert isinstance(run.recipe, Recipe)
         images = self.images[run.dataset, run.category]
-        patches = self.patches[run.recipe.test_extraction.features]
-        return RunWork(run, run.recipe, Sizes(images.train, images.test, *patches))
+        features = run.recipe.test_extraction.features
+        shapes = layer_shapes(features) if run.recipe.reads == "layer maps" else ()
+        sizes = Sizes(images.train, images.test, *self.patches[features], shapes)
+        return RunWork(run, run.recipe, sizes)
 
 
 def count_work(suite: Suite, results: Path) -> Workload:
@@ -196,6 +198,26 @@ def _counted(category: Category, origin: Literal["inspected", "listed"]) -> Imag
     return Images(len(category.train), len(category.test), category.has_masks, origin)
 
 
+@cache
+def layer_shapes(settings: FeatureSettings) -> tuple[Shape, ...]:
+    """Return ``(C, h, w)`` of the layers' maps of an image, finest first.
+
+    Raises:
+        InputError: the backbone cannot give the maps that it is asked for.
+    """
+    import torch
+
+    from reconpatch.planning.untrained import untrained_backbone
+
+    # The image's size does not change the backbone.
+    network = untrained_backbone(
+        FeatureSettings(backbone=settings.backbone, layers=settings.layers)
+    )
+    with torch.inference_mode():
+        maps = network(torch.empty(1, 3, settings.size, settings.size, device="meta"))
+    return tuple((m.shape[1], m.shape[2], m.shape[3]) for m in maps)
+
+
 def patches_of(settings: FeatureSettings) -> tuple[int, int]:
     """Return the number and dimension of an image's patches, as the real aggregation makes them.
 
@@ -205,18 +227,12 @@ def patches_of(settings: FeatureSettings) -> tuple[int, int]:
     import torch
 
     from reconpatch.features.aggregation import patch_features
-    from reconpatch.planning.untrained import untrained_backbone
 
-    # The image's size does not change the backbone.
-    network = untrained_backbone(
-        FeatureSettings(backbone=settings.backbone, layers=settings.layers)
-    )
+    shapes = layer_shapes(settings)
+    places = shapes[0][1] * shapes[0][2]
+    if settings.aggregation == "none":
+        # All maps of a place of the finest, on the mean.
+        return places, sum(c * h * w for c, h, w in shapes) // places
     with torch.inference_mode():
-        maps = network(torch.empty(1, 3, settings.size, settings.size, device="meta"))
-        _, _, height, width = maps[0].shape
-        if settings.aggregation == "none":
-            # All maps of a place of the finest, on the mean.
-            dimension = sum(m.numel() for m in maps) // (height * width)
-        else:
-            dimension = patch_features(maps, settings).shape[-1]
-    return height * width, dimension
+        maps = [torch.empty(1, *shape, device="meta") for shape in shapes]
+        return places, patch_features(maps, settings).shape[-1]

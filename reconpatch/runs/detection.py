@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 from safetensors.torch import save_file
 
-from reconpatch.methods.method import Method
+from reconpatch.methods.method import Method, TrainingSet
+from reconpatch.methods.trained import TrainedMethod, TrainedRecipe
 from reconpatch.runs.score_files import write_scores
+from reconpatch.utils.epochs import Checkpoint
 from reconpatch.utils.files import atomic_write
 from reconpatch.utils.provenance import Stopwatch, provenance
 from reconpatch.utils.record import write_record
@@ -15,6 +17,9 @@ from reconpatch.utils.record import write_record
 if TYPE_CHECKING:
     from reconpatch.detection.scores import Scores
     from reconpatch.runs.recipe_run import RecipeRun
+
+KEPT = 600.0
+"""Seconds of a training between two checkpoints; one that is over sooner leaves none."""
 
 
 def detect(runs: "Sequence[RecipeRun]") -> "Iterator[tuple[RecipeRun, Method[Any]]]":
@@ -34,8 +39,11 @@ def detect(runs: "Sequence[RecipeRun]") -> "Iterator[tuple[RecipeRun, Method[Any
     )
     for run in runs:
         watch = Stopwatch()
-        with watch("fit"):
-            method = next(fitted)
+        if issubclass(run.method_class, TrainedMethod):
+            method: Method[Any] = _trained(run, training, watch)
+        else:
+            with watch("fit"):
+                method = next(fitted)
         with watch("scoring"):
             scores = method.score(run.test_features.read("test"))
         images, h, w = training.patches.shape[:3]
@@ -48,6 +56,26 @@ def detect(runs: "Sequence[RecipeRun]") -> "Iterator[tuple[RecipeRun, Method[Any
         record = {"counts": counts, **watch.record(), **provenance(run.device)}
         _write(run, method, scores, record)
         yield run, method
+
+
+def _trained(
+    run: "RecipeRun", training: TrainingSet, watch: Stopwatch
+) -> TrainedMethod[TrainedRecipe]:
+    """Train a method, and score the test images at some epochs besides the last."""
+    method = run.new_method()
+    assert isinstance(method, TrainedMethod)
+    scored = run.epoch_scores
+    checkpoint = Checkpoint(run.folder / "checkpoint.pt", run.detection_fingerprint, KEPT)
+    epochs = method.fit_epochs(training, checkpoint)
+    test = run.test_features.read("test")
+    while True:
+        with watch("method training"):
+            epoch = next(epochs, None)
+        if epoch is None:
+            return method
+        if epoch in scored and epoch < method.recipe.epochs:
+            with watch("scoring along the training"):
+                write_scores(scored[epoch], method.score(test))
 
 
 def _write(run: "RecipeRun", method: Method[Any], scores: "Scores", record: dict[str, Any]) -> None:
@@ -67,3 +95,4 @@ def _write(run: "RecipeRun", method: Method[Any], scores: "Scores", record: dict
     with atomic_write(run.folder / "scores.parquet") as aside:
         table.to_parquet(aside)
     write_record(run.folder / "detection.json", run.detection_fingerprint, record)
+    (run.folder / "checkpoint.pt").unlink(missing_ok=True)

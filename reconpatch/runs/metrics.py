@@ -7,7 +7,7 @@ import numpy as np
 
 from reconpatch.detection.anomaly_map import anomaly_maps
 from reconpatch.features.store import FeatureStore
-from reconpatch.runs.evaluation import evaluate_scores
+from reconpatch.runs.evaluation import evaluate_epochs, evaluate_scores
 from reconpatch.runs.recipe_run import RecipeRun
 from reconpatch.runs.score_files import read_scores
 from reconpatch.suites.runs import Run
@@ -25,6 +25,11 @@ def measure_recipe_run(run: RecipeRun) -> None:
     with watch("evaluation"):
         maps = anomaly_maps(scores.patches, run.recipe.features.size, run.recipe.maps)
         measured, replicates = evaluate_scores(run.test_features, scores.images, maps)
+        along, chosen, reasons = evaluate_epochs(run.test_features, run.epoch_scores, run.recipe)
+    measured["metrics"] |= chosen
+    measured["reasons"] |= reasons
+    if run.epoch_scores:
+        measured["along_the_training"] = along
     diagnostics = read_json(run.folder / "diagnostics.json")
     measured["metrics"] |= diagnostics.pop("metrics")
     measured["reasons"] |= diagnostics.pop("reasons")

@@ -10,6 +10,8 @@ runs/.../<recipe>/<seed>/
     model.safetensors                                  the fitted method
     scores.parquet                                     a row a test image
     patch_scores.npz                                   of the test images, to draw maps from
+    epochs/<epoch>.npz                                 the same at epochs of a training
+    checkpoint.pt                                      a training that is under way
     detection.json                                     sizes, seconds, memory, machine
     diagnostics.json                                   what can be watched without defects
     training_scores.npz, training_scores.json          of an ensemble's members: Eq. 11's reference
@@ -132,9 +134,20 @@ class RecipeRun:
         return fingerprint(self.diagnostics_fingerprint, self.recipe.maps.key, code)
 
     @property
+    def epoch_scores(self) -> dict[int, Path]:
+        """Where the scores of the test images lie at epochs of the method's training, in turn.
+
+        After the last epoch they are the fitted method's own.
+        """
+        epochs = self.method_class.scored_epochs(self.recipe)
+        places = {epoch: self.folder / "epochs" / f"{epoch}.npz" for epoch in epochs[:-1]}
+        return {**places, **dict.fromkeys(epochs[-1:], self.folder / "patch_scores.npz")}
+
+    @property
     def is_detected(self) -> bool:
         """Whether the fitted method and its scores on disk are current."""
-        files = ("model.safetensors", "patch_scores.npz", "scores.parquet")
+        along = (str(path.relative_to(self.folder)) for path in self.epoch_scores.values())
+        files = ("model.safetensors", "patch_scores.npz", "scores.parquet", *along)
         return is_current(self.folder / "detection.json", self.detection_fingerprint, *files)
 
     def new_method(self) -> Method[Any]:

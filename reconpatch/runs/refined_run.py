@@ -34,6 +34,7 @@ from reconpatch.settings.composed import Ensemble, Refined
 from reconpatch.settings.features import ExtractionSettings
 from reconpatch.settings.refinement import RefinementSettings
 from reconpatch.suites.runs import Run
+from reconpatch.utils.epochs import Checkpoint
 from reconpatch.utils.files import atomic_write, read_json
 from reconpatch.utils.fingerprint import code_fingerprint, fingerprint
 from reconpatch.utils.provenance import Stopwatch, provenance
@@ -179,8 +180,7 @@ class RefinedRun:
                 self.settings,
                 self.run.seed,
                 device=self.device,
-                checkpoint=checkpoint,
-                made_of=self.training_fingerprint,
+                checkpoint=Checkpoint(checkpoint, self.training_fingerprint),
                 description=f"{self.run.category} refinement",
             )
         with atomic_write(path) as aside:

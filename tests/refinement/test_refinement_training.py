@@ -16,6 +16,7 @@ from reconpatch.refinement.refine import refine
 from reconpatch.refinement.training import train_refinement
 from reconpatch.settings.detection import MapSettings
 from reconpatch.settings.refinement import RefinementSettings
+from reconpatch.utils.epochs import Checkpoint
 from reconpatch.utils.errors import InputError
 
 CPU = torch.device("cpu")
@@ -44,7 +45,7 @@ def pool(images: int = 8, size: int = 32) -> Pool:
 
 def train(checkpoint: Path, settings: RefinementSettings = SMALL) -> dict[str, torch.Tensor]:
     network = train_refinement(
-        pool(), settings, 3, device=CPU, checkpoint=checkpoint, made_of="this"
+        pool(), settings, 3, device=CPU, checkpoint=Checkpoint(checkpoint, "this")
     )
     return network.state_dict()
 
@@ -137,16 +138,9 @@ def test_maps_made_once_are_those_of_each_mini_batch_bit_by_bit(tmp_path: Path) 
     assert np.array_equal(maps.numpy(), np.mean(of_models, axis=0))
 
 
-def test_all_of_an_epoch_is_on_the_device_until_its_end_is_read(tmp_path: Path) -> None:
+def test_all_of_an_epoch_is_on_the_device_until_its_end_is_read() -> None:
     """A device without values takes every step, and fails where the host asks for one."""
     with pytest.raises(RuntimeError) as error:
-        train_refinement(
-            pool(),
-            SMALL,
-            0,
-            device=torch.device("meta"),
-            checkpoint=tmp_path / "checkpoint.pt",
-            made_of="this",
-        )
+        train_refinement(pool(), SMALL, 0, device=torch.device("meta"))
     *_, inside = (entry for entry in error.traceback if entry.name == "_epoch")
     assert "total.item()" in str(inside.statement), error.value
