@@ -7,6 +7,7 @@ from reconpatch.methods.method import Method
 from reconpatch.methods.mh_patchcore import MHPatchcore
 from reconpatch.methods.padim import PaDiM
 from reconpatch.methods.patchcore import PatchCore
+from reconpatch.methods.pni import PNI
 from reconpatch.methods.reconpatch import ReConPatch
 from reconpatch.methods.spade import SPADE
 
@@ -19,6 +20,7 @@ METHODS: dict[str, type[Method[Any]]] = {
         MHPatchcore,
         PaDiM,
         SPADE,
+        PNI,
     )
 }
 """Every method by its name in suites and tables."""

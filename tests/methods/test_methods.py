@@ -37,7 +37,10 @@ def recipe(method: str, share: float) -> Recipe:
     settings = {"dimension": 8, "epochs": 1, "batch_size": 16, "projection_dimension": 4}
     fields = METHODS[method].Recipe.model_fields
     if "detection" not in fields:
-        return METHODS[method].Recipe.model_validate({"features": {"resize": 40, "crop": 40}})
+        own = {"epochs": 1, "batch_size": 16, "width": 8, "layers": 2, "coreset_share": share}
+        chosen = {name: value for name, value in own.items() if name in fields}
+        features = {"resize": 40, "crop": 40}
+        return METHODS[method].Recipe.model_validate({"features": features, **chosen})
     known = fields["representation"].annotation
     chosen = {k: v for k, v in settings.items() if k in known.model_fields}
     return METHODS[method].Recipe.model_validate(
