@@ -18,6 +18,12 @@ from torch.nn.functional import linear, softplus
 DAMPING = 0.1
 """What the small networks' outputs are multiplied by, so that a new block changes little."""
 
+ROWS = 16
+"""How many images' maps are read at a time."""
+
+FLOOR = 1e-4
+"""The share of the channels' mean variance that is added to each."""
+
 
 class Permutation(nn.Module):
     """The channels in an order that is drawn once."""
@@ -96,10 +102,45 @@ class CouplingBlock(nn.Module):
         return y, log_factors.sum(dim=1) + scale.log().sum()
 
 
-class Flow(nn.Module):
-    """Coupling blocks one after the other."""
+class Standardisation(nn.Module):
+    """Each channel by the mean and the deviation that training vectors have; none at first."""
 
-    def __init__(self, blocks: Sequence[CouplingBlock]) -> None:
+    mean: Tensor
+    deviation: Tensor
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(channels))
+        self.register_buffer("deviation", torch.ones(channels))
+
+    def fit(self, maps: Tensor) -> None:
+        """Take mean and deviation of maps ``(N, C, h, w)``, of a file ``ROWS`` images at a time.
+
+        ``FLOOR`` of the channels' mean variance is added to each, so that one that never changes
+        has a deviation too.
+        """
+        count = len(maps) * maps[0, 0].numel()
+        mean = torch.zeros(maps.shape[1], dtype=torch.float64)
+        for part in maps.split(ROWS):
+            mean += part.double().sum(dim=(0, 2, 3)).cpu() / count
+        variance = torch.zeros_like(mean)
+        for part in maps.split(ROWS):
+            centred = part.double() - mean.to(part.device)[:, None, None]
+            variance += centred.square_().sum(dim=(0, 2, 3)).cpu() / count
+        self.mean.copy_(mean)
+        self.deviation.copy_((variance + FLOOR * variance.mean()).sqrt())
+
+    def forward(self, x: Tensor, condition: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Return x standardised, and the log-determinant of each place, the same for all."""
+        each = (-1, *[1] * (x.ndim - 2))
+        y = (x - self.mean.view(each)) / self.deviation.view(each)
+        return y, -self.deviation.log().sum()
+
+
+class Flow(nn.Module):
+    """Invertible steps one after the other."""
+
+    def __init__(self, blocks: Sequence[CouplingBlock | Standardisation]) -> None:
         super().__init__()
         self.blocks = nn.ModuleList(blocks)
 

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from reconpatch.methods.cflow import CFLOW
+from reconpatch.methods.fastflow import FastFlow
 from reconpatch.methods.linear_map import LinearMap
 from reconpatch.methods.method import Method
 from reconpatch.methods.mh_patchcore import MHPatchcore
@@ -21,6 +23,8 @@ METHODS: dict[str, type[Method[Any]]] = {
         PaDiM,
         SPADE,
         PNI,
+        FastFlow,
+        CFLOW,
     )
 }
 """Every method by its name in suites and tables."""

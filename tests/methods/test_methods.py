@@ -37,7 +37,8 @@ def recipe(method: str, share: float) -> Recipe:
     settings = {"dimension": 8, "epochs": 1, "batch_size": 16, "projection_dimension": 4}
     fields = METHODS[method].Recipe.model_fields
     if "detection" not in fields:
-        own = {"epochs": 1, "batch_size": 16, "width": 8, "layers": 2, "coreset_share": share}
+        small = {"epochs": 1, "batch_size": 16, "width": 8, "layers": 2, "steps": 2, "blocks": 2}
+        own = {**small, "coreset_share": share}
         chosen = {name: value for name, value in own.items() if name in fields}
         features = {"resize": 40, "crop": 40}
         return METHODS[method].Recipe.model_validate({"features": features, **chosen})
@@ -67,10 +68,10 @@ def test_a_loaded_method_scores_as_the_fitted_one(name: str, tmp_path: Path) -> 
     fitted.fit(training)
     loaded = new(name, tmp_path)
     loaded.load(load(save(fitted.tensors())))
-    for ours, theirs in (
-        (fitted.score(test), loaded.score(test)),
-        (fitted.score_training(training), loaded.score_training(training)),
-    ):
+    pairs = [(fitted.score(test), loaded.score(test))]
+    if METHODS[name].score_training is not Method.score_training:
+        pairs.append((fitted.score_training(training), loaded.score_training(training)))
+    for ours, theirs in pairs:
         assert np.array_equal(ours.images, theirs.images)
         assert np.array_equal(ours.patches, theirs.patches)
     assert loaded.counts() == fitted.counts()
