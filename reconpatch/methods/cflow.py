@@ -202,7 +202,7 @@ def positions(channels: int, h: int, w: int, device: "torch.device | None" = Non
     steps = torch.arange(0, half, 2, device=device)
     frequencies = torch.exp(steps * (-math.log(1e4) / half))
 
-    def turned(count: int) -> Tensor:
+    def turned(count: int) -> "Tensor":
         angles = frequencies[:, None] * torch.arange(count, device=device)
         return torch.stack([angles.sin(), angles.cos()], dim=1).flatten(0, 1)
 

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from reconpatch.methods.cfa import CFA
 from reconpatch.methods.cflow import CFLOW
 from reconpatch.methods.fastflow import FastFlow
 from reconpatch.methods.linear_map import LinearMap
@@ -10,6 +11,7 @@ from reconpatch.methods.mh_patchcore import MHPatchcore
 from reconpatch.methods.padim import PaDiM
 from reconpatch.methods.patchcore import PatchCore
 from reconpatch.methods.pni import PNI
+from reconpatch.methods.rd4ad import RD4AD
 from reconpatch.methods.reconpatch import ReConPatch
 from reconpatch.methods.spade import SPADE
 
@@ -25,6 +27,8 @@ METHODS: dict[str, type[Method[Any]]] = {
         PNI,
         FastFlow,
         CFLOW,
+        CFA,
+        RD4AD,
     )
 }
 """Every method by its name in suites and tables."""

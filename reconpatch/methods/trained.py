@@ -188,11 +188,11 @@ class TrainedMethod(EpochMethod[T], Generic[T]):
     def load(self, tensors: "dict[str, Tensor]") -> None:
         """Take the network's parameters and buffers, and the shapes that it is for."""
         self.shapes = tuple((c, h, w) for c, h, w in tensors["shapes"].tolist())
-        self.network = self.build().to(self.device)
-        prefix = "network."
-        self.network.load_state_dict(
+        network, prefix = self.build(), "network."
+        network.load_state_dict(
             {n.removeprefix(prefix): t for n, t in tensors.items() if n.startswith(prefix)}
         )
+        self.network = network.to(self.device)
 
     def counts(self) -> dict[str, int]:
         """Return the number of the parameters that are trained."""

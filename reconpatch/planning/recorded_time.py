@@ -24,6 +24,7 @@ GROWTH = {
     "diagnostics": (1, 0),
     "simulated images": (1, 0),
     "refinement training": (1, 0),
+    "method training": (1, 0),
     "fit": (2, 0),
     "training scores": (2, 0),
     "scoring": (1, 1),

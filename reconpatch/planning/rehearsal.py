@@ -27,6 +27,7 @@ from reconpatch.datasets.demo.pictures import render
 from reconpatch.features.presets import timm_name
 from reconpatch.features.pretrained import weights_here
 from reconpatch.fetching.catalogue import known_datasets
+from reconpatch.methods.by_epochs import EpochRecipe
 from reconpatch.methods.registry import METHODS
 from reconpatch.planning.rehearsed import measured_shapes, print_shapes
 from reconpatch.planning.workload import count_work
@@ -169,14 +170,17 @@ def _shortened(content: Any) -> Any:
 
 def _trainings() -> Changes:
     """What shortens the training of each method whose settings have epochs, by its name."""
-    return {
-        name: {group: {"epochs": SHORT["epochs"]}}
+    short = {"epochs": SHORT["epochs"]}
+    in_groups = {
+        name: {group: short}
         for name, method in METHODS.items()
         for group, field in method.Recipe.model_fields.items()
         if isinstance(field.annotation, type)
         and issubclass(field.annotation, Settings)
         and "epochs" in field.annotation.model_fields
     }
+    own = {name: short for name, m in METHODS.items() if issubclass(m.Recipe, EpochRecipe)}
+    return in_groups | own
 
 
 def _dataset(given: dict[str, Any]) -> tuple[dict[str, Any], Drawn]:

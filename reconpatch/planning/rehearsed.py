@@ -29,6 +29,8 @@ UNITS = {
     "evaluation": TEST,
     "simulated images": TRAIN,
     "refinement training": STEP,
+    "method training": STEP,
+    "scoring along the training": TEST,
     "refinement": TEST,
 }
 """What a step's seconds are divided by; those of a step that is not named here are left out."""

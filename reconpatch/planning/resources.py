@@ -7,6 +7,8 @@ without. These estimates lie above them, and are given again for each new attemp
 from math import ceil
 from typing import NamedTuple
 
+from reconpatch.methods.by_epochs import EpochRecipe
+from reconpatch.methods.trained import TrainedRecipe
 from reconpatch.planning.workload import Images
 from reconpatch.settings.composed import Refined
 from reconpatch.settings.features import ExtractionSettings, FeatureSettings
@@ -28,6 +30,15 @@ RUN_SECONDS = {"cpu": 5, "gpu": 1}
 
 STEP_SECONDS = {"cpu": 1.5, "gpu": 0.02}
 """A training step on 1,024 patches of 1,536 dimensions, or on 16 simulated images of 224 pixels."""
+
+TRAINED_STEP_SECONDS = {"cpu": 10, "gpu": 0.1}
+"""A step of a method that trains by epochs, at WideResNet-50's widths and 224 pixels."""
+
+TRAINED_MB = 250
+"""What such a step takes for each image of its mini-batch, and a sixteenth of its weights."""
+
+PNI_IMAGES = 32
+"""Of as many images is what PNI's network takes, with the patches that surround a mini-batch's."""
 
 PATCHES = 784
 """Of an image of 224 x 224 pixels at stride 8."""
@@ -70,11 +81,19 @@ def batch_resources(batch: Batch, images: Images, *, on_gpu: bool) -> Resources:
     largest = max(_features_mb(each, images, images.train) for each in features)
     count = max(_images_of_224(each, images.train + images.test) for each in features)
     where = "gpu" if on_gpu else "cpu"
-    seconds = count * sum(
-        RUN_SECONDS[where] + STEP_SECONDS[where] * _steps(run) for run in batch.runs
-    )
+    seconds = count * sum(RUN_SECONDS[where] + _training_seconds(run, where) for run in batch.runs)
     disk = 1000 + 2 * largest + max(_pool_mb(run, images, features) for run in batch.runs)
-    return Resources(PROCESS_MB + 2 * largest, 30 + ceil(seconds / 60), disk)
+    memory = PROCESS_MB + 2 * largest + max(_training_mb(run) for run in batch.runs)
+    return Resources(memory, 30 + ceil(seconds / 60), disk)
+
+
+def _training_mb(run: Run) -> int:
+    """What the training of networks by epochs takes."""
+    if not isinstance(run.recipe, EpochRecipe):
+        return 0
+    in_images = isinstance(run.recipe, TrainedRecipe)
+    images = max(16, run.recipe.batch_size) if in_images else PNI_IMAGES
+    return ceil(TRAINED_MB * _images_of_224(run.recipe.features, images))
 
 
 def _pool_mb(run: Run, images: Images, features: list[FeatureSettings]) -> int:
@@ -102,11 +121,14 @@ def _images_of_224(settings: FeatureSettings, count: int) -> float:
     return count * (settings.size / 224) ** 2
 
 
-def _steps(run: Run) -> float:
-    """Training steps of a run for each of its images of 224 x 224 pixels."""
+def _training_seconds(run: Run, where: str) -> float:
+    """A run's training, for each of its images of 224 x 224 pixels."""
+    if isinstance(run.recipe, EpochRecipe):
+        rows = 1 if isinstance(run.recipe, TrainedRecipe) else PATCHES
+        return rows * TRAINED_STEP_SECONDS[where] * run.recipe.epochs / run.recipe.batch_size
     if isinstance(run.recipe, Refined):
-        return run.recipe.refinement.epochs / run.recipe.refinement.batch_size
+        return STEP_SECONDS[where] * run.recipe.refinement.epochs / run.recipe.refinement.batch_size
     learned = run.recipe.learned if isinstance(run.recipe, Recipe) else None
     if isinstance(learned, RepresentationSettings):
-        return learned.epochs * PATCHES / learned.batch_size
+        return STEP_SECONDS[where] * learned.epochs * PATCHES / learned.batch_size
     return 0

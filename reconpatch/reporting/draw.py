@@ -16,6 +16,7 @@ from reconpatch.evaluation.bootstrap import interval
 from reconpatch.reporting.drawings import (
     diagnostics,
     embedding,
+    epochs,
     histogram,
     maps,
     memory,
@@ -72,6 +73,7 @@ def write_figure(suite: Suite, name: str, results: Path, folder: Path) -> None:
         "refinement": _refinement,
         "sweep": _sweep,
         "ranks": _ranks,
+        "epochs": _epochs,
     }[figures[name].draws](suite, name, results)
     folder.mkdir(parents=True, exist_ok=True)
     save(drawn, folder / name)
@@ -109,8 +111,8 @@ def _embedding(suite: Suite, name: str, results: Path) -> Figure:
             )
             for epoch, layer in _along_training(run.representation_folder)
         }
-        epochs = pd.read_parquet(run.representation_folder / "training.parquet")["epoch"].max()
-        lines.append({**along, f"after epoch {epochs}": lines[0][shown]})
+        last = pd.read_parquet(run.representation_folder / "training.parquet")["epoch"].max()
+        lines.append({**along, f"after epoch {last}": lines[0][shown]})
     return embedding.draw(lines, positions, (h, w))
 
 
@@ -263,6 +265,25 @@ def _ranks(suite: Suite, name: str, results: Path) -> Figure:
     if not by_metric:
         raise _unmeasured(suite, name)
     return ranks.draw(by_metric)
+
+
+def _epochs(suite: Suite, name: str, results: Path) -> Figure:
+    read = Results(results / "runs")
+    points = []
+    # A cell of means stands for runs that categories have too.
+    for shown, place, recipe in dict.fromkeys(panels(suite, name)):
+        for seed in suite.seeds_of(name):
+            run = Run(place.dataset, place.category, recipe, seed)
+            if record := read.record(run, "metrics.json"):
+                along = record["along_the_training"]
+                for metric in PANELS:
+                    for epoch, value in zip(along["epoch"], along[metric], strict=False):
+                        points.append((shown, metric, epoch, 100 * value))
+    if not points:
+        raise _unmeasured(suite, name)
+    columns = ["method", "metric", "epoch", "value"]
+    frame = pd.DataFrame(points, columns=columns)
+    return epochs.draw(frame.groupby(columns[:3], sort=False)["value"].mean().reset_index())
 
 
 def _unmeasured(suite: Suite, name: str) -> InputError:

@@ -67,7 +67,7 @@ def _trained(run: "RecipeRun", training: TrainingSet, watch: Stopwatch) -> Epoch
     epochs = method.fit_epochs(training, checkpoint)
     test = run.test_features.read("test")
     while True:
-        with watch("fit"):
+        with watch("method training"):
             epoch = next(epochs, None)
         if epoch is None:
             return method

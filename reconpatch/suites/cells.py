@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from reconpatch.methods.by_epochs import EpochRecipe
 from reconpatch.settings.composed import AnyRecipe
 from reconpatch.suites.experiments import Entry, Experiment, Metric
 from reconpatch.suites.suite import Place, Suite
@@ -143,7 +144,8 @@ def panels(suite: Suite, name: str) -> list[tuple[str, Place, AnyRecipe]]:
     """Return what a figure draws: names with a category and a recipe each, category by category.
 
     An embedding and a histogram show one category, the paper's where it is there; a sweep shows
-    what its table does. Nothing is returned where the figure is left out (:func:`left_out`).
+    what its table does, and epochs what of it is trained by them. Nothing is returned where the
+    figure is left out (:func:`left_out`).
     """
     figure = suite.experiments.figures[name]
     if figure.table:
@@ -153,6 +155,8 @@ def panels(suite: Suite, name: str) -> list[tuple[str, Place, AnyRecipe]]:
             if cell.recipe
             for place in cell.places
         ]
+        if figure.draws == "epochs":
+            return [each for each in shown if isinstance(each[2], EpochRecipe)]
         few = figure.draws == "ranks" and len({place for _, place, _ in shown}) < RANKED
         return [] if few else shown
     places = list(suite.places(figure.stands_for))
@@ -174,6 +178,8 @@ def left_out(suite: Suite, name: str) -> str | None:
     figure = suite.experiments.figures[name]
     if panels(suite, name):
         return None
+    if figure.draws == "epochs":
+        return "no method of the suite trains by epochs"
     if figure.draws == "ranks" and figure.table:
         places = {place for cell in cells(suite, figure.table) for place in cell.places}
         if 0 < len(places) < RANKED:

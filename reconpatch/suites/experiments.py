@@ -144,7 +144,8 @@ class Figure(Settings):
     Attributes:
         stands_for: which of the paper's data sets it is about.
         of: the runs that it draws, each with its name.
-        table: the table that a sweep draws, or whose columns are ranked over categories.
+        table: the table that a sweep draws, whose columns are ranked over categories, or whose
+            trained methods are drawn along their epochs.
         categories: the paper's choice among the data set's; where none of them is there, all.
         along_training: whether it also shows the last of its runs as it was trained.
         topic: the section of the report that it belongs to, unless to the figures at large.
@@ -152,7 +153,15 @@ class Figure(Settings):
 
     caption: str
     draws: Literal[
-        "embedding", "histogram", "maps", "memory", "diagnostics", "refinement", "sweep", "ranks"
+        "embedding",
+        "histogram",
+        "maps",
+        "memory",
+        "diagnostics",
+        "refinement",
+        "sweep",
+        "ranks",
+        "epochs",
     ]
     stands_for: str = "MVTec AD"
     of: tuple[Entry, ...] = ()
@@ -163,10 +172,11 @@ class Figure(Settings):
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        if (self.table is None) == (self.draws in ("sweep", "ranks")) or bool(self.of) == bool(
-            self.table
-        ):
-            raise ValueError("sweep and ranks draw a table, the other drawings the runs under `of`")
+        of_table = self.draws in ("sweep", "ranks", "epochs")
+        if (self.table is None) == of_table or bool(self.of) == bool(self.table):
+            raise ValueError(
+                "sweep, ranks and epochs draw a table, the other drawings the runs under `of`"
+            )
         return self
 
 

@@ -37,7 +37,7 @@ def recipe(method: str, share: float) -> Recipe:
     settings = {"dimension": 8, "epochs": 1, "batch_size": 16, "projection_dimension": 4}
     fields = METHODS[method].Recipe.model_fields
     if "detection" not in fields:
-        small = {"epochs": 1, "batch_size": 16, "width": 8, "layers": 2, "steps": 2, "blocks": 2}
+        small = {"epochs": 2, "batch_size": 2, "width": 8, "layers": 2, "steps": 2, "blocks": 2}
         own = {**small, "coreset_share": share}
         chosen = {name: value for name, value in own.items() if name in fields}
         features = {"resize": 40, "crop": 40}

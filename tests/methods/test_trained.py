@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -11,10 +11,12 @@ from torch import Tensor, nn
 from torch.nn.functional import mse_loss
 
 from reconpatch.methods.method import Sizes, TrainingSet
+from reconpatch.methods.registry import METHODS
 from reconpatch.methods.trained import TrainedMethod, TrainedRecipe
 from reconpatch.utils.epochs import Checkpoint
 from reconpatch.utils.errors import InputError
 from reconpatch.utils.live_bytes import LiveBytes
+from tests.devices import PretendedGpu
 from tests.methods.layer_maps import SHAPES, made_up
 
 CPU = torch.device("cpu")
@@ -54,6 +56,15 @@ def toy(**settings: float) -> Toy:
 
 def training(seed: int = 3) -> TrainingSet:
     return TrainingSet(MAPS, seed, "made up")
+
+
+TRAINED = [Toy, *(m for m in METHODS.values() if issubclass(m, TrainedMethod))]
+SIZES = Sizes(7, 3, 24, 30, SHAPES)
+
+
+def small(kind: type[TrainedMethod[Any]], device: torch.device) -> TrainedMethod[Any]:
+    recipe = {"features": {"resize": 40, "crop": 40}, "epochs": 2, "batch_size": 2}
+    return kind(kind.Recipe.model_validate(recipe), device)
 
 
 def same(one: Toy, other: Toy) -> bool:
@@ -118,24 +129,70 @@ def test_test_images_are_scored_at_ten_epochs_at_most(
 
 
 @pytest.mark.parametrize(("batch", "steps"), [(2, 3), (7, 1), (50, 1)])
-def test_its_training_takes_what_it_says(batch: int, steps: int) -> None:
+def test_steps_are_counted_as_they_are_taken(batch: int, steps: int) -> None:
     method = toy(batch_size=batch)
-    needs = Toy.needs(method.recipe, Sizes(7, 3, 24, 30, SHAPES), on_gpu=False)
+    needs = Toy.needs(method.recipe, SIZES, on_gpu=False)
+    assert needs.steps == 2 * steps * method.recipe.epochs
+
+
+@pytest.mark.parametrize("kind", TRAINED, ids=lambda kind: kind.__name__)
+def test_a_training_takes_the_bytes_that_it_says(kind: type[TrainedMethod[Any]]) -> None:
+    method = small(kind, CPU)
+    needs = kind.needs(method.recipe, SIZES, on_gpu=False)
     with LiveBytes() as live:
         method.fit(training())
-    assert needs.steps == 2 * steps * method.recipe.epochs
     assert needs.model_bytes == sum(t.nbytes for t in method.tensors().values())
     assert 0.8 * live.peak < needs.working_bytes < 1.2 * live.peak
 
 
-def test_an_incomplete_mini_batch_is_left_out_unless_it_is_the_only_one() -> None:
-    seen: list[int] = []
+@pytest.mark.parametrize("kind", TRAINED, ids=lambda kind: kind.__name__)
+def test_it_scores_on_a_gpu_as_on_the_cpu(kind: type[TrainedMethod[Any]]) -> None:
+    fitted = small(kind, CPU)
+    fitted.fit(training())
+    with PretendedGpu():
+        method = small(kind, torch.device("cuda:0"))
+        method.load(fitted.tensors())
+        found = method.score(TEST)
+    np.testing.assert_allclose(found.patches, fitted.score(TEST).patches, rtol=1e-4, atol=1e-6)
 
-    class Counting(Toy):
+
+@pytest.mark.parametrize("kind", TRAINED, ids=lambda kind: kind.__name__)
+def test_all_of_an_epoch_is_on_the_device_until_its_end_is_read(
+    kind: type[TrainedMethod[Any]],
+) -> None:
+    """A device without values takes every step, and fails where the host asks for one."""
+    with pytest.raises(RuntimeError) as error:
+        small(kind, torch.device("meta")).fit(training())
+    *_, inside = (entry for entry in error.traceback if entry.name == "_epoch")
+    assert "total.item()" in str(inside.statement), error.value
+
+
+def test_an_epoch_takes_each_image_once_in_an_order_of_its_own() -> None:
+    seen: list[list[int]] = []
+    pixels = MAPS.layers()[0]
+
+    class Watching(Toy):
         def losses(self, maps: list[Tensor], random: np.random.Generator) -> Iterator[Tensor]:
-            seen.append(len(maps[0]))
+            seen.append(
+                [int((pixels == own).flatten(1).all(dim=1).int().argmax()) for own in maps[0]]
+            )
             return super().losses(maps, random)
 
-    for batch in (3, 50):
-        Counting(toy(batch_size=batch, epochs=1).recipe, CPU).fit(training())
-    assert seen == [3, 3, 7]
+    Watching(toy(batch_size=3, epochs=2).recipe, CPU).fit(training())
+    # Of seven images the last, incomplete mini-batch is left out.
+    assert [len(batch) for batch in seen] == [3, 3, 3, 3]
+    epochs = [tuple(seen[0] + seen[1]), tuple(seen[2] + seen[3])]
+    assert all(len(set(epoch)) == 6 for epoch in epochs)
+    assert epochs[0] != epochs[1]
+    seen.clear()
+    # Unless it is the only one.
+    Watching(toy(batch_size=50, epochs=1).recipe, CPU).fit(training())
+    assert sorted(seen[0]) == list(range(7))
+
+
+def test_scoring_along_a_training_changes_nothing() -> None:
+    watched, alone = toy(), toy()
+    for _ in watched.fit_epochs(training()):
+        watched.score(TEST)
+    alone.fit(training())
+    assert same(watched, alone)

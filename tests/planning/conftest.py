@@ -44,6 +44,8 @@ tables:
     columns:
       - {name: PaDiM, method: PaDiM, recipe: {dimension: 12}}
       - {name: SPADE, method: SPADE, recipe: {features: {stored_as: float16}}}
+      - {name: CFA, method: CFA, recipe: {epochs: 2}}
+      - {name: RD4AD, method: RD4AD, recipe: {epochs: 1}}
 figures: {}
 """
 MADE_UP = """

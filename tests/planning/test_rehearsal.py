@@ -38,7 +38,7 @@ def trainings(recipe: AnyRecipe) -> list[int]:
         return [recipe.refinement.epochs, recipe.refinement.pool, *trainings(recipe.of)]
     if isinstance(recipe, Ensemble):
         return [epochs for member in recipe.members for epochs in trainings(member)]
-    return [getattr(recipe.learned, "epochs", 0)]
+    return [getattr(part, "epochs", 0) for part in (recipe, recipe.learned)]
 
 
 @pytest.mark.parametrize("name", ["paper", "demo", "study", "mvtec-lite"])

@@ -12,13 +12,17 @@ from reconpatch.planning.workload import Images, Workload, count_work
 from reconpatch.settings.features import ExtractionSettings, FeatureSettings
 from reconpatch.settings.recipe import Recipe
 from reconpatch.suites.suite import load_suite
+from tests.planning.conftest import MADE_UP, ON_LAYER_MAPS, counted
 
 CONFIG = Path(__file__).parents[2] / "config"
 
 
-@pytest.fixture(scope="module", params=["demo", "paper"])
+@pytest.fixture(scope="module", params=["demo", "paper", "on layer maps"])
 def workload(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Workload:
     folder = tmp_path_factory.mktemp(request.param)
+    if request.param == "on layer maps":
+        suite = MADE_UP.replace("efficientnet_lite0", "wide_resnet50_2")
+        return counted(suite, folder, ON_LAYER_MAPS)
     suite = load_suite(CONFIG / "suites" / f"{request.param}.yaml", folder, CONFIG)
     return count_work(suite, folder)
 

@@ -18,6 +18,7 @@ from reconpatch.reporting.drawings import (
     defects,
     diagnostics,
     embedding,
+    epochs,
     histogram,
     maps,
     memory,
@@ -113,6 +114,14 @@ RANKED = {
     metric: pd.DataFrame({"A": [3, 3, 3, 3, 2, 2], "B": [2, 2, 2, 2, 3, 3], "C": [1.0] * 6})
     for metric in ("image_auroc", "pixel_auroc")
 }
+TRAINED = pd.DataFrame(
+    {
+        "method": ["A", "A", "B", "B"] * 2,
+        "metric": ["image_auroc"] * 4 + ["pixel_auroc"] * 4,
+        "epoch": [1, 2] * 4,
+        "value": [97.0, 96.0, 95.0, 99.0] * 2,
+    }
+)
 FIGURES: dict[str, Callable[[], Figure]] = {
     "embedding": draw_embedding,
     "histogram": lambda: histogram.draw(SCORES),
@@ -123,6 +132,7 @@ FIGURES: dict[str, Callable[[], Figure]] = {
     "defects": draw_defects,
     "sweep": lambda: sweep.draw(SWEPT),
     "ranks": lambda: ranks.draw(RANKED),
+    "epochs": lambda: epochs.draw(TRAINED),
 }
 
 
@@ -342,3 +352,13 @@ def test_no_bar_lies_within_another() -> None:
     assert ranks.groups(np.array([1.0, 2.0, 3.0]), 1.0) == []
     assert ranks.groups(np.array([1.0, 2.0, 3.0]), 1.5) == [(1.0, 2.0), (2.0, 3.0)]
     assert ranks.groups(np.array([2.0, 2.0]), 1.0) == []
+
+
+def test_the_best_epoch_is_ringed_and_the_last_one_filled() -> None:
+    figure = epochs.draw(TRAINED)
+    ends = {
+        (line.get_label(), line.get_markersize(), *map(float, line.get_data()[0]))
+        for line in figure.axes[0].lines
+        if len(line.get_data()[0]) == 1
+    }
+    assert sorted((size, at) for _, size, at in ends) == [(4, 2), (4, 2), (8, 1), (8, 2)]

@@ -9,7 +9,7 @@ from reconpatch.methods.padim import PaDiMRecipe
 from reconpatch.methods.reconpatch import ReConPatchRecipe
 from reconpatch.settings.composed import Ensemble, Refined
 from reconpatch.settings.recipe import Recipe
-from reconpatch.suites.cells import Cell, cells, panels
+from reconpatch.suites.cells import Cell, cells, left_out, panels
 from reconpatch.suites.experiments import changed, load_experiments
 from reconpatch.suites.runs import batches, runs_of, timed_runs
 from reconpatch.suites.suite import Suite, load_suite
@@ -61,8 +61,9 @@ def test_fifteen_tables_and_eight_figures_are_there(demo: Suite) -> None:
     figures = ["3", "4", "5", "S1", "S2", "S3", "S4", "S5"]
     drawn = [name for name in demo.experiments.figures if name.startswith("figure")]
     assert drawn == [f"figure{number}" for number in figures]
-    # Two categories are too few to rank methods.
-    assert [name for name in demo.experiments.figures if not panels(demo, name)] == ["ranks1"]
+    # Two categories are too few to rank methods, and none of these trains by epochs.
+    undrawn = [name for name in demo.experiments.figures if not panels(demo, name)]
+    assert undrawn == ["ranks1", "epochs1"]
     assert all(cell.recipe for table in demo.experiments.tables for cell in cells(demo, table))
 
 
@@ -80,6 +81,18 @@ def test_a_rivals_column_is_there_where_the_suite_names_its_method(paper: Suite)
         assert isinstance(recipe, PaDiMRecipe)
         assert (recipe.dimension, recipe.features.crop) == (9, 224)
         assert recipe.features.layers == (1, 2, 3)
+
+
+def test_trained_methods_alone_are_drawn_along_their_epochs(paper: Suite) -> None:
+    assert left_out(paper, "epochs1") == "no method of the suite trains by epochs"
+    methods: dict[str, dict[str, object]] = {"PaDiM": {}, "CFA": {"epochs": 3}, "RD4AD": {}}
+    suite = paper.model_copy(update={"methods": methods})
+    shown = {(name, recipe.method) for name, _, recipe in panels(suite, "epochs1")}
+    assert shown == {("CFA (WRN-50, 224)", "CFA"), ("RD4AD", "RD4AD")}
+    ours = set(runs_of(suite, "table5")) - set(runs_of(paper, "table5"))
+    assert set(runs_of(suite, "epochs1")) == {
+        run for run in ours if run.recipe.method in ("CFA", "RD4AD")
+    }
 
 
 def test_the_papers_default_is_one_run_in_all_the_tables_that_show_it(paper: Suite) -> None:
@@ -300,11 +313,11 @@ def test_a_figure_may_draw_a_table_of_another_file(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("figure", "complaint"),
     [
-        ("{caption: c, draws: sweep, of: [{name: a}]}", "sweep and ranks draw a table"),
-        ("{caption: c, draws: maps, table: table1}", "sweep and ranks draw a table"),
-        ("{caption: c, draws: maps}", "sweep and ranks draw a table"),
+        ("{caption: c, draws: sweep, of: [{name: a}]}", "sweep, ranks and epochs draw a table"),
+        ("{caption: c, draws: maps, table: table1}", "sweep, ranks and epochs draw a table"),
+        ("{caption: c, draws: maps}", "sweep, ranks and epochs draw a table"),
         ("{caption: c, draws: sweep, table: table9}", "draws table9, which is not there"),
-        ("{caption: c, draws: ranks, of: [{name: a}]}", "sweep and ranks draw a table"),
+        ("{caption: c, draws: ranks, of: [{name: a}]}", "sweep, ranks and epochs draw a table"),
     ],
 )
 def test_a_sweep_draws_a_table_and_others_draw_runs(

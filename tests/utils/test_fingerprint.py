@@ -73,7 +73,8 @@ INSPECTIONS = "inspect mvtec, inspect demo, inspect elpv"
 LEARN = "learn ReConPatch, learn linear map, learn MHPatchcore"
 BEHIND_LAYERS = "detect ReConPatch, detect linear map, detect MHPatchcore"
 BANKS = f"detect PatchCore, {BEHIND_LAYERS}"
-DETECT = f"{BANKS}, detect PaDiM, detect SPADE"
+TRAINED = "detect CFA, detect RD4AD"
+DETECT = f"{BANKS}, detect PaDiM, detect SPADE, {TRAINED}"
 MEASURE = "evaluate, fuse, refine"
 
 Edit = Callable[[str], str]
@@ -117,7 +118,11 @@ EDITS: list[tuple[str, Edit, str]] = [
     ("features/pretrained.py", code, ""),
     ("features/backbones.py", code, "extract, time, train refinement"),
     ("features/weights.py", code, "extract, time, train refinement"),
-    ("features/aggregation.py", code, "extract, time, train refinement, refine, detect SPADE"),
+    (
+        "features/aggregation.py",
+        code,
+        f"extract, time, train refinement, refine, detect SPADE, {TRAINED}",
+    ),
     ("features/augmentation.py", code, "extract"),
     ("settings/features.py", code, f"extract, time, diagnose, {DETECT}, train refinement, refine"),
     ("settings/representation.py", code, f"{LEARN}, {BANKS}"),
@@ -129,13 +134,21 @@ EDITS: list[tuple[str, Edit, str]] = [
     ("representation/whitening.py", code, "learn MHPatchcore"),
     ("detection/coreset.py", code, BANKS),
     ("detection/memory_bank.py", code, BANKS),
-    ("detection/anomaly_map.py", code, f"{MEASURE}, train refinement, time, detect PaDiM"),
+    (
+        "detection/anomaly_map.py",
+        code,
+        f"{MEASURE}, train refinement, time, detect PaDiM, {TRAINED}",
+    ),
     ("detection/ensemble.py", code, "fuse, refine, train refinement"),
     ("methods/patchcore.py", code, "detect PatchCore"),
     ("methods/reconpatch.py", code, "detect ReConPatch"),
     ("methods/padim.py", code, "detect PaDiM"),
     ("methods/spade.py", code, "detect SPADE"),
     ("methods/memory_bank.py", code, BANKS),
+    ("methods/trained.py", code, TRAINED),
+    ("methods/cfa.py", code, "detect CFA"),
+    ("methods/rd4ad_network.py", code, "detect RD4AD"),
+    ("utils/epochs.py", code, f"train refinement, {TRAINED}"),
     ("methods/registry.py", code, ""),
     ("evaluation/auroc.py", code, MEASURE),
     ("evaluation/diagnostics.py", code, "diagnose"),
