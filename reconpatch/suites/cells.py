@@ -68,12 +68,20 @@ def _rows(
 
 
 def _columns(suite: Suite, table: str, experiment: Experiment) -> tuple[Entry, ...]:
-    """The columns that the suite takes, and one for each of its methods that none of them runs."""
+    """The columns that the suite takes, and one for each of its methods that none of them runs.
+
+    A column whose model the suite lacks runs none.
+    """
     columns = suite.columns(experiment)
     taken = _taken(suite, table, columns)
     if not experiment.every_method:
         return taken
-    run = {column.method or experiment.method for column in columns}
+    models = suite.models if experiment.model in suite.models else {experiment.model}
+    run = {
+        column.method or experiment.method
+        for column in columns
+        if (column.model or experiment.model) in models
+    }
     return taken + tuple(
         Entry(name=method, method=method) for method in suite.methods if method not in run
     )
