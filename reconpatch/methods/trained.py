@@ -12,10 +12,9 @@ from collections.abc import Iterator
 from functools import cache
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
-from reconpatch.methods.method import Method, Needs, Shape, Sizes, TrainingSet
-from reconpatch.settings.base import Count, Positive
+from reconpatch.methods.by_epochs import EpochMethod, EpochRecipe
+from reconpatch.methods.method import Needs, Shape, Sizes, TrainingSet
 from reconpatch.settings.features import FeatureSettings
-from reconpatch.settings.recipe import Recipe
 
 if TYPE_CHECKING:
     import numpy as np
@@ -26,32 +25,19 @@ if TYPE_CHECKING:
     from reconpatch.features.layer_maps import LayerMaps
     from reconpatch.utils.epochs import Checkpoint
 
-SCORED_EPOCHS = 10
-"""At how many epochs of a training the test images are scored, evenly spaced; the last is one."""
 
-
-class TrainedRecipe(Recipe):
-    """A trained method's settings.
-
-    Attributes:
-        epochs: how often the training takes all training images.
-        batch_size: images of a mini-batch; all where there are fewer. An epoch's last, incomplete
-            mini-batch is left out.
-        learning_rate: of every step.
-    """
+class TrainedRecipe(EpochRecipe):
+    """A trained method's settings; ``batch_size`` is in images, all where there are fewer."""
 
     reads = "layer maps"
 
     features: FeatureSettings = FeatureSettings(layers=(1, 2, 3))
-    epochs: Count
-    batch_size: Count
-    learning_rate: Positive
 
 
 T = TypeVar("T", bound=TrainedRecipe)
 
 
-class TrainedMethod(Method[T], Generic[T]):
+class TrainedMethod(EpochMethod[T], Generic[T]):
     """Networks that train by epochs on layer maps.
 
     An image's score is the maximum of its smoothed map.
@@ -90,15 +76,17 @@ class TrainedMethod(Method[T], Generic[T]):
             random: for the losses' own draws.
         """
 
+    def schedule(self, optimizer: "torch.optim.Optimizer", epochs: float) -> None:
+        """Set the rates of a mini-batch's steps: by default they stay as they are.
+
+        Args:
+            optimizer: what is stepped with.
+            epochs: how many are done, with the share of this one's mini-batches.
+        """
+
     @abstractmethod
     def patch_scores(self, maps: "list[Tensor]") -> "Tensor":
         """Return the scores ``(B, h, w)`` on the finest layer's grid; maps are as in ``losses``."""
-
-    @classmethod
-    def scored_epochs(cls, recipe: T) -> tuple[int, ...]:
-        """Return up to ``SCORED_EPOCHS`` epochs, evenly spaced; the last is the recipe's last."""
-        count = min(SCORED_EPOCHS, recipe.epochs)
-        return tuple(-(-part * recipe.epochs // count) for part in range(1, count + 1))
 
     @classmethod
     def needs(cls, recipe: T, sizes: Sizes, *, on_gpu: bool) -> Needs:
@@ -112,28 +100,10 @@ class TrainedMethod(Method[T], Generic[T]):
         steps = recipe.epochs * (sizes.train_images // batch) * rehearsed.steps
         return Needs(steps, 0, rehearsed.model_bytes, rehearsed.working_bytes)
 
-    def fit(self, training: TrainingSet) -> None:
-        """Train for all epochs.
-
-        Raises:
-            InputError: as ``fit_epochs``.
-        """
-        for _ in self.fit_epochs(training):
-            pass
-
     def fit_epochs(
         self, training: TrainingSet, checkpoint: "Checkpoint | None" = None
     ) -> Iterator[int]:
-        """Train epoch by epoch, and yield the number of each that is done, from 1.
-
-        After each the method can score. The seed decides the initial weights; an epoch's draws
-        follow from the seed and its number. A training that goes on from a checkpoint yields the
-        checkpoint's epoch first.
-
-        Raises:
-            InputError: the loss is no longer finite, the method cannot work on the maps, or the
-                checkpoint is damaged.
-        """
+        """Train the network that ``build`` makes; see ``EpochMethod``."""
         import torch
 
         from reconpatch.utils.epochs import train_by_epochs
@@ -149,14 +119,14 @@ class TrainedMethod(Method[T], Generic[T]):
             self.network,
             optimizer,
             self.recipe.epochs,
-            lambda epoch: self._epoch(maps, optimizer, [training.seed, epoch]),
+            lambda epoch: self._epoch(maps, optimizer, training.seed, epoch),
             loss_of=self.name(),
             description=f"{training.category} {self.name()}",
             checkpoint=checkpoint,
         )
 
     def _epoch(
-        self, maps: "LayerMaps", optimizer: "torch.optim.Optimizer", seed: list[int]
+        self, maps: "LayerMaps", optimizer: "torch.optim.Optimizer", seed: int, epoch: int
     ) -> float:
         """Take an epoch's steps and return their mean loss."""
         import numpy as np
@@ -164,12 +134,13 @@ class TrainedMethod(Method[T], Generic[T]):
 
         from reconpatch.features.layer_maps import LayerMaps
 
-        random = np.random.default_rng(seed)
+        random = np.random.default_rng([seed, epoch])
         size = min(self.recipe.batch_size, len(maps))
         batches = random.permutation(len(maps))[: len(maps) // size * size].reshape(-1, size)
         self.network.train()
         total, steps = torch.zeros((), device=self.device), 0
-        for rows in batches:
+        for done, rows in enumerate(batches):
+            self.schedule(optimizer, epoch - 1 + done / len(batches))
             batch = self.on_device(LayerMaps(maps.packed[rows], maps.shapes))
             for loss in self.losses(batch, random):
                 step(optimizer, loss)

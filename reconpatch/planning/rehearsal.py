@@ -27,8 +27,8 @@ from reconpatch.datasets.demo.pictures import render
 from reconpatch.features.presets import timm_name
 from reconpatch.features.pretrained import weights_here
 from reconpatch.fetching.catalogue import known_datasets
+from reconpatch.methods.by_epochs import EpochRecipe
 from reconpatch.methods.registry import METHODS
-from reconpatch.methods.trained import TrainedRecipe
 from reconpatch.planning.rehearsed import measured_shapes, print_shapes
 from reconpatch.planning.workload import count_work
 from reconpatch.settings.base import Settings
@@ -179,7 +179,7 @@ def _trainings() -> Changes:
         and issubclass(field.annotation, Settings)
         and "epochs" in field.annotation.model_fields
     }
-    own = {name: short for name, m in METHODS.items() if issubclass(m.Recipe, TrainedRecipe)}
+    own = {name: short for name, m in METHODS.items() if issubclass(m.Recipe, EpochRecipe)}
     return in_groups | own
 
 

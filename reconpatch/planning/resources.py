@@ -7,6 +7,7 @@ without. These estimates lie above them, and are given again for each new attemp
 from math import ceil
 from typing import NamedTuple
 
+from reconpatch.methods.by_epochs import EpochRecipe
 from reconpatch.methods.trained import TrainedRecipe
 from reconpatch.planning.workload import Images
 from reconpatch.settings.composed import Refined
@@ -31,10 +32,13 @@ STEP_SECONDS = {"cpu": 1.5, "gpu": 0.02}
 """A training step on 1,024 patches of 1,536 dimensions, or on 16 simulated images of 224 pixels."""
 
 TRAINED_STEP_SECONDS = {"cpu": 10, "gpu": 0.1}
-"""A step of a method that trains on layer maps, at WideResNet-50's widths and 224 pixels."""
+"""A step of a method that trains by epochs, at WideResNet-50's widths and 224 pixels."""
 
 TRAINED_MB = 250
 """What such a step takes for each image of its mini-batch, and a sixteenth of its weights."""
+
+PNI_IMAGES = 32
+"""Of as many images is what PNI's network takes, with the patches that surround a mini-batch's."""
 
 PATCHES = 784
 """Of an image of 224 x 224 pixels at stride 8."""
@@ -84,10 +88,11 @@ def batch_resources(batch: Batch, images: Images, *, on_gpu: bool) -> Resources:
 
 
 def _training_mb(run: Run) -> int:
-    """What the training of networks on layer maps takes."""
-    if not isinstance(run.recipe, TrainedRecipe):
+    """What the training of networks by epochs takes."""
+    if not isinstance(run.recipe, EpochRecipe):
         return 0
-    images = max(16, run.recipe.batch_size)
+    in_images = isinstance(run.recipe, TrainedRecipe)
+    images = max(16, run.recipe.batch_size) if in_images else PNI_IMAGES
     return ceil(TRAINED_MB * _images_of_224(run.recipe.features, images))
 
 
@@ -118,8 +123,9 @@ def _images_of_224(settings: FeatureSettings, count: int) -> float:
 
 def _training_seconds(run: Run, where: str) -> float:
     """A run's training, for each of its images of 224 x 224 pixels."""
-    if isinstance(run.recipe, TrainedRecipe):
-        return TRAINED_STEP_SECONDS[where] * run.recipe.epochs / run.recipe.batch_size
+    if isinstance(run.recipe, EpochRecipe):
+        rows = 1 if isinstance(run.recipe, TrainedRecipe) else PATCHES
+        return rows * TRAINED_STEP_SECONDS[where] * run.recipe.epochs / run.recipe.batch_size
     if isinstance(run.recipe, Refined):
         return STEP_SECONDS[where] * run.recipe.refinement.epochs / run.recipe.refinement.batch_size
     learned = run.recipe.learned if isinstance(run.recipe, Recipe) else None

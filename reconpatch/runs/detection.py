@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 from safetensors.torch import save_file
 
+from reconpatch.methods.by_epochs import EpochMethod, EpochRecipe
 from reconpatch.methods.method import Method, TrainingSet
-from reconpatch.methods.trained import TrainedMethod, TrainedRecipe
 from reconpatch.runs.score_files import write_scores
 from reconpatch.utils.epochs import Checkpoint
 from reconpatch.utils.files import atomic_write
@@ -39,7 +39,7 @@ def detect(runs: "Sequence[RecipeRun]") -> "Iterator[tuple[RecipeRun, Method[Any
     )
     for run in runs:
         watch = Stopwatch()
-        if issubclass(run.method_class, TrainedMethod):
+        if issubclass(run.method_class, EpochMethod):
             method: Method[Any] = _trained(run, training, watch)
         else:
             with watch("fit"):
@@ -58,12 +58,10 @@ def detect(runs: "Sequence[RecipeRun]") -> "Iterator[tuple[RecipeRun, Method[Any
         yield run, method
 
 
-def _trained(
-    run: "RecipeRun", training: TrainingSet, watch: Stopwatch
-) -> TrainedMethod[TrainedRecipe]:
+def _trained(run: "RecipeRun", training: TrainingSet, watch: Stopwatch) -> EpochMethod[EpochRecipe]:
     """Train a method, and score the test images at some epochs besides the last."""
     method = run.new_method()
-    assert isinstance(method, TrainedMethod)
+    assert isinstance(method, EpochMethod)
     scored = run.epoch_scores
     checkpoint = Checkpoint(run.folder / "checkpoint.pt", run.detection_fingerprint, KEPT)
     epochs = method.fit_epochs(training, checkpoint)

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from reconpatch.methods.trained import TrainedRecipe
+from reconpatch.methods.by_epochs import EpochRecipe
 from reconpatch.settings.composed import AnyRecipe
 from reconpatch.suites.experiments import Entry, Experiment, Metric
 from reconpatch.suites.suite import Place, Suite
@@ -68,12 +68,20 @@ def _rows(
 
 
 def _columns(suite: Suite, table: str, experiment: Experiment) -> tuple[Entry, ...]:
-    """The columns that the suite takes, and one for each of its methods that none of them runs."""
+    """The columns that the suite takes, and one for each of its methods that none of them runs.
+
+    A column whose model the suite lacks runs none.
+    """
     columns = suite.columns(experiment)
     taken = _taken(suite, table, columns)
     if not experiment.every_method:
         return taken
-    run = {column.method or experiment.method for column in columns}
+    models = suite.models if experiment.model in suite.models else {experiment.model}
+    run = {
+        column.method or experiment.method
+        for column in columns
+        if (column.model or experiment.model) in models
+    }
     return taken + tuple(
         Entry(name=method, method=method) for method in suite.methods if method not in run
     )
@@ -156,7 +164,7 @@ def panels(suite: Suite, name: str) -> list[tuple[str, Place, AnyRecipe]]:
             for place in cell.places
         ]
         if figure.draws == "epochs":
-            return [each for each in shown if isinstance(each[2], TrainedRecipe)]
+            return [each for each in shown if isinstance(each[2], EpochRecipe)]
         few = figure.draws == "ranks" and len({place for _, place, _ in shown}) < RANKED
         return [] if few else shown
     places = list(suite.places(figure.stands_for))

@@ -83,6 +83,20 @@ def test_a_rivals_column_is_there_where_the_suite_names_its_method(paper: Suite)
         assert recipe.features.layers == (1, 2, 3)
 
 
+def test_a_method_has_a_column_of_its_own_where_the_suite_cannot_run_its_rivals(
+    paper: Suite,
+) -> None:
+    def shown(suite: Suite) -> set[tuple[str, bool]]:
+        found = cells(suite, "table5")
+        return {(c.column, c.reason is None) for c in found if c.column.startswith("PNI")}
+
+    suite = paper.model_copy(update={"methods": {"PNI": {}}})
+    assert shown(suite) == {("PNI (WRN-101, 480)", True)}
+    models = {name: model for name, model in paper.models.items() if name != "large"}
+    smaller = suite.model_copy(update={"models": models})
+    assert shown(smaller) == {("PNI ({large})", False), ("PNI", True)}
+
+
 def test_trained_methods_alone_are_drawn_along_their_epochs(paper: Suite) -> None:
     assert left_out(paper, "epochs1") == "no method of the suite trains by epochs"
     methods: dict[str, dict[str, object]] = {"PaDiM": {}, "CFA": {"epochs": 3}, "RD4AD": {}}
