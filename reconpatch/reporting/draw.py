@@ -23,6 +23,7 @@ from reconpatch.reporting.drawings import (
     ranks,
     refinement,
     sweep,
+    tradeoff,
 )
 from reconpatch.reporting.drawings.style import PANELS, save
 from reconpatch.reporting.embedding import embed, sample_patches
@@ -74,6 +75,7 @@ def write_figure(suite: Suite, name: str, results: Path, folder: Path) -> None:
         "sweep": _sweep,
         "ranks": _ranks,
         "epochs": _epochs,
+        "tradeoff": _tradeoff,
     }[figures[name].draws](suite, name, results)
     folder.mkdir(parents=True, exist_ok=True)
     save(drawn, folder / name)
@@ -284,6 +286,17 @@ def _epochs(suite: Suite, name: str, results: Path) -> Figure:
     columns = ["method", "metric", "epoch", "value"]
     frame = pd.DataFrame(points, columns=columns)
     return epochs.draw(frame.groupby(columns[:3], sort=False)["value"].mean().reset_index())
+
+
+def _tradeoff(suite: Suite, name: str, results: Path) -> Figure:
+    costs = suite.experiments.figures[name].table
+    assert costs
+    tidy = table(suite, costs, Results(results / "runs"), UNPUBLISHED)
+    values = tidy.pivot_table(index="column", columns="metric", values="measured", sort=False)
+    complete = values.dropna(subset=["scoring_ms"]) if "scoring_ms" in values else values.iloc[:0]
+    if complete.empty:
+        raise _unmeasured(suite, name)
+    return tradeoff.draw(complete)
 
 
 def _unmeasured(suite: Suite, name: str) -> InputError:

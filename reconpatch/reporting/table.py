@@ -14,6 +14,7 @@ import pandas as pd
 
 from reconpatch.evaluation.bootstrap import interval
 from reconpatch.evaluation.evaluate import REPLICATES
+from reconpatch.reporting.cost import COSTS
 from reconpatch.reporting.formats import METRICS, NOT_MEASURED, NOT_RUN
 from reconpatch.settings.composed import AnyRecipe
 from reconpatch.suites.cells import Cell, cells
@@ -245,6 +246,9 @@ def _of_place(
         if cell.metric == "inference_ms":
             values.append(np.mean(record["milliseconds"]))
             replicates.append(_mean_replicates(record["milliseconds"], run))
+            continue
+        if cell.metric in COSTS:
+            values.append(COSTS[cell.metric](record))
             continue
         if reason := record["reasons"].get(cell.metric):
             return str(reason)

@@ -32,6 +32,9 @@ Metric = Literal[
     "image_auroc_optimism",
     "pixel_auroc_optimism",
     "inference_ms",
+    "fit_seconds",
+    "scoring_ms",
+    "model_mib",
     "discriminability_index",
     "effective_rank",
     "neighbour_overlap",
@@ -144,8 +147,8 @@ class Figure(Settings):
     Attributes:
         stands_for: which of the paper's data sets it is about.
         of: the runs that it draws, each with its name.
-        table: the table that a sweep draws, whose columns are ranked over categories, or whose
-            trained methods are drawn along their epochs.
+        table: the table that a sweep draws, whose columns are ranked over categories, whose
+            trained methods are drawn along their epochs, or whose AUROC is drawn over time.
         categories: the paper's choice among the data set's; where none of them is there, all.
         along_training: whether it also shows the last of its runs as it was trained.
         topic: the section of the report that it belongs to, unless to the figures at large.
@@ -162,6 +165,7 @@ class Figure(Settings):
         "sweep",
         "ranks",
         "epochs",
+        "tradeoff",
     ]
     stands_for: str = "MVTec AD"
     of: tuple[Entry, ...] = ()
@@ -172,10 +176,10 @@ class Figure(Settings):
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        of_table = self.draws in ("sweep", "ranks", "epochs")
+        of_table = self.draws in ("sweep", "ranks", "epochs", "tradeoff")
         if (self.table is None) == of_table or bool(self.of) == bool(self.table):
             raise ValueError(
-                "sweep, ranks and epochs draw a table, the other drawings the runs under `of`"
+                "sweep, ranks, epochs and tradeoff draw a table, other drawings the runs under `of`"
             )
         return self
 

@@ -327,11 +327,20 @@ def test_a_figure_may_draw_a_table_of_another_file(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("figure", "complaint"),
     [
-        ("{caption: c, draws: sweep, of: [{name: a}]}", "sweep, ranks and epochs draw a table"),
-        ("{caption: c, draws: maps, table: table1}", "sweep, ranks and epochs draw a table"),
-        ("{caption: c, draws: maps}", "sweep, ranks and epochs draw a table"),
+        (
+            "{caption: c, draws: sweep, of: [{name: a}]}",
+            "sweep, ranks, epochs and tradeoff draw a table",
+        ),
+        (
+            "{caption: c, draws: maps, table: table1}",
+            "sweep, ranks, epochs and tradeoff draw a table",
+        ),
+        ("{caption: c, draws: maps}", "sweep, ranks, epochs and tradeoff draw a table"),
         ("{caption: c, draws: sweep, table: table9}", "draws table9, which is not there"),
-        ("{caption: c, draws: ranks, of: [{name: a}]}", "sweep, ranks and epochs draw a table"),
+        (
+            "{caption: c, draws: ranks, of: [{name: a}]}",
+            "sweep, ranks, epochs and tradeoff draw a table",
+        ),
     ],
 )
 def test_a_sweep_draws_a_table_and_others_draw_runs(
