@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import TypeAdapter, ValidationError
 
 from reconpatch.utils.errors import InputError
-from reconpatch.utils.files import write_json
+from reconpatch.utils.record import read_record, write_sealed
 
 GOOD = "good"
 """The defect name of a normal image, as in the MVTec AD layout."""
@@ -65,17 +65,17 @@ class Category:
 
     def write(self, path: Path) -> None:
         """Write the category to ``path`` as JSON: paths and labels, not the images themselves."""
-        write_json(path, TypeAdapter(Category).dump_python(self, mode="json"))
+        write_sealed(path, TypeAdapter(Category).dump_python(self, mode="json"))
 
     @classmethod
     def read(cls, path: Path) -> "Category":
         """Return the category that :meth:`write` wrote to ``path``.
 
         Raises:
-            InputError: The file holds something else.
+            InputError: The file holds something else, or was changed since.
         """
         try:
-            return TypeAdapter(Category).validate_json(path.read_bytes())
+            return TypeAdapter(Category).validate_python(read_record(path))
         except ValidationError:
             raise InputError(
                 f"{path} does not list a category's images; write it anew with reconpatch inspect"

@@ -59,7 +59,7 @@ def extract(
     record = folder / "features.json"
     code = code_fingerprint(*STEPS["extract"])
     made_of = fingerprint(category.sha256, settings.key, backbone_name, weights.sha256, code)
-    if is_current(record, made_of, *ARRAYS):
+    if is_current(record, made_of):
         return FeatureStore(folder)
     # What reads features goes by their record, which must not stand beside another's arrays.
     record.unlink(missing_ok=True)
@@ -81,5 +81,6 @@ def extract(
             **watch.record(),
             **provenance(device),
         },
+        ARRAYS,
     )
     return FeatureStore(folder)

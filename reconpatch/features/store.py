@@ -14,7 +14,7 @@ from reconpatch.features.layer_maps import LayerMaps
 from reconpatch.features.pretrained import load_backbone
 from reconpatch.settings.features import ExtractionSettings
 from reconpatch.utils.errors import InputError
-from reconpatch.utils.files import read_json
+from reconpatch.utils.record import read_record, whole
 
 Split = Literal["train", "test"]
 Patches = npt.NDArray[np.float32 | np.float16]
@@ -22,13 +22,16 @@ Patches = npt.NDArray[np.float32 | np.float16]
 
 @dataclass(frozen=True)
 class FeatureStore:
-    """The folder that ``extract`` fills: a NumPy file a split, the test masks, and their record."""
+    """The folder that ``extract`` fills: a NumPy file a split, the test masks, and their record.
+
+    What is read must be as it was written, or ``DamagedError`` says what to delete.
+    """
 
     folder: Path
 
     def patches(self, split: Split) -> Patches:
         """Return the memory-mapped patch features ``(N, h, w, D)`` of a split, as stored."""
-        array: Patches = np.load(self.folder / f"{split}.npy", mmap_mode="c")
+        array: Patches = np.load(self._whole(f"{split}.npy"), mmap_mode="c")
         return array
 
     def read(self, split: Split) -> Any:
@@ -38,7 +41,7 @@ class FeatureStore:
 
     def masks(self) -> npt.NDArray[np.bool_]:
         """Return the memory-mapped test masks ``(N, S, S)``; all False without masks."""
-        array: npt.NDArray[np.bool_] = np.load(self.folder / "masks.npy", mmap_mode="c")
+        array: npt.NDArray[np.bool_] = np.load(self._whole("masks.npy"), mmap_mode="c")
         return array
 
     @property
@@ -49,8 +52,14 @@ class FeatureStore:
     @property
     def record(self) -> dict[str, Any]:
         """How the features were made: settings, weights, data hash, seconds, machine."""
-        record: dict[str, Any] = read_json(self.folder / "features.json")
-        return record
+        return read_record(self._record)
+
+    @property
+    def _record(self) -> Path:
+        return self.folder / "features.json"
+
+    def _whole(self, name: str) -> Path:
+        return whole(self._record, name)
 
     def backbone(self, weights_folder: Path, device: torch.device) -> Backbone:
         """Load the backbone that these are features of.

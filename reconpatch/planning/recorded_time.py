@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 from reconpatch.datasets.category import Category
 from reconpatch.planning.workload import Images, Workload
-from reconpatch.utils.files import read_json
+from reconpatch.utils.record import read_record
 
 GROWTH = {
     "backbone": (0, 0),
@@ -80,9 +80,9 @@ def read_records(results: Path, *, on_gpu: bool) -> list[Record]:
 
 def _records(results: Path) -> Iterator[Record]:
     for path in sorted(results.glob("features/*/*/*/features.json")):
-        yield from _record(results, path, {"features": read_json(path)})
+        yield from _record(results, path, {"features": read_record(path)})
     for path in sorted(results.glob("runs/*/*/*/*/metrics.json")):
-        steps = read_json(path)["steps"]
+        steps = read_record(path)["steps"]
         yield from _record(results, path, {n: s for n, s in steps.items() if n != "features"})
 
 

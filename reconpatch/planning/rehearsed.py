@@ -14,7 +14,7 @@ from reconpatch.settings.recipe import Recipe
 from reconpatch.suites.cells import cells
 from reconpatch.suites.experiments import title
 from reconpatch.suites.runs import Run, runs_of
-from reconpatch.utils.files import read_json
+from reconpatch.utils.record import read_record
 
 TRAIN, TEST, STEP = "training image", "test image", "training step"
 UNITS = {
@@ -98,7 +98,7 @@ def _shape(workload: Workload, run: Run) -> Any:
 def _features(workload: Workload, results: Path, extraction: Extraction) -> Shape:
     settings = extraction.settings
     place = results / "features" / extraction.dataset / extraction.category / settings.key
-    record, features = read_json(place / "features.json"), settings.features
+    record, features = read_record(place / "features.json"), settings.features
     layers = "+".join(map(str, features.layers))
     name = f"{features.backbone}, {features.size} px, layers {layers}, p = {features.patch_size}"
     if features.aggregation == "patchcore":
@@ -115,10 +115,10 @@ def _features(workload: Workload, results: Path, extraction: Extraction) -> Shap
 def _runs(workload: Workload, results: Path, runs: list[Run], names: dict[str, str]) -> Shape:
     run = runs[0]
     folder = results / "runs" / run.id
-    steps = read_json(folder / "metrics.json")["steps"]
+    steps = read_record(folder / "metrics.json")["steps"]
     steps.pop("features", None)
     if (folder / "training_scores.json").is_file():
-        steps["training scores"] = read_json(folder / "training_scores.json")
+        steps["training scores"] = read_record(folder / "training_scores.json")
     seconds = {name: s for step in steps.values() for name, s in step["seconds"].items()}
     images = workload.images[run.dataset, run.category]
     counts = {TRAIN: images.train, TEST: images.test, STEP: _steps(workload, run)}

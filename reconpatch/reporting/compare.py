@@ -14,7 +14,7 @@ from reconpatch.evaluation.bootstrap import interval
 from reconpatch.reporting.formats import METRICS, MISSING, read_table
 from reconpatch.suites.experiments import title
 from reconpatch.utils.errors import InputError
-from reconpatch.utils.files import read_json
+from reconpatch.utils.record import read_record, whole
 
 COLUMNS = ["where", "metric", "first", "second", "moved", "beyond"]
 COMPARED = ("image_auroc", "pixel_auroc")
@@ -87,9 +87,9 @@ def _measured(folder: Path) -> Found:
     """The figures of all runs in a folder of results."""
     found: Found = {}
     for path in sorted((folder / "runs").glob("*/*/*/*/metrics.json")):
-        record = read_json(path)
+        record = read_record(path)
         run = path.parent.relative_to(folder / "runs").as_posix()
-        with np.load(path.with_name("replicates.npz")) as archive:
+        with np.load(whole(path, "replicates.npz")) as archive:
             replicates = {name: 100 * archive[name] for name in COMPARED if name in archive}
         features = record["steps"].get("features", {})
         for metric, resampled in replicates.items():

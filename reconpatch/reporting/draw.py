@@ -38,6 +38,7 @@ from reconpatch.suites.cells import RANKED, cells, left_out, panels
 from reconpatch.suites.runs import Run
 from reconpatch.suites.suite import Suite
 from reconpatch.utils.errors import InputError
+from reconpatch.utils.record import whole
 
 CPU = torch.device("cpu")
 EMBEDDED = 2000
@@ -120,7 +121,7 @@ def _embedding(suite: Suite, name: str, results: Path) -> Figure:
 
 def _along_training(folder: Path) -> Iterable[tuple[int, nn.Linear]]:
     """Yield the epochs of which a copy of f was kept, with it."""
-    tensors = load_file(folder / "snapshots.safetensors")
+    tensors = load_file(whole(folder / "learning.json", "snapshots.safetensors"))
     for epoch in sorted({int(name.split(".")[0]) for name in tensors}):
         weight, bias = tensors[f"{epoch}.weight"], tensors[f"{epoch}.bias"]
         layer = nn.Linear(weight.shape[1], weight.shape[0])
@@ -131,7 +132,7 @@ def _along_training(folder: Path) -> Iterable[tuple[int, nn.Linear]]:
 def _histogram(suite: Suite, name: str, results: Path) -> Figure:
     return histogram.draw(
         {
-            shown: pd.read_parquet(run.folder / "scores.parquet")
+            shown: pd.read_parquet(run.detected("scores.parquet"))
             for shown, run in _runs(suite, name, results)
         }
     )

@@ -19,7 +19,8 @@ from rich.console import Console
 from reconpatch.fetching.archive import unpack
 from reconpatch.reporting.formats import read_table
 from reconpatch.utils.errors import InputError
-from reconpatch.utils.files import atomic_write, hash_of, read_json
+from reconpatch.utils.files import atomic_write, hash_of
+from reconpatch.utils.record import read_record
 
 MANIFEST = "pack.json"
 LARGEST, MOST = 2**30, 100_000
@@ -82,7 +83,7 @@ def write_pack(report: Path, results: Path, output: Path) -> Manifest:
         if not record.is_file():
             raise InputError(f"{record}, which a table rests on, is missing. Run the suite again.")
         files[f"runs/{run}/metrics.json"] = record
-        for step in read_json(record)["steps"].values():
+        for step in read_record(record)["steps"].values():
             if "device" in step:
                 devices[step["device"]] = None
                 commits[step["commit"] or "not in a git checkout"] = None

@@ -41,7 +41,7 @@ class ScoredImages:
     @cached_property
     def scores(self) -> Scores:
         """Scores of images and patches."""
-        return read_scores(self.run.folder / "patch_scores.npz")
+        return read_scores(self.run.detected("patch_scores.npz"))
 
     @cached_property
     def maps(self) -> npt.NDArray[np.float32]:

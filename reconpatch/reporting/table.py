@@ -21,6 +21,7 @@ from reconpatch.suites.cells import Cell, cells
 from reconpatch.suites.runs import Run
 from reconpatch.suites.suite import Place, Suite
 from reconpatch.utils.files import read_json
+from reconpatch.utils.record import DamagedError, read_record, whole
 
 COLUMNS = [
     "row",
@@ -68,11 +69,19 @@ class Results:
         self.record = cache(self._read_record)
         self.replicates = cache(self._replicates)
         self.environments = cache(self._environments)
+        self.listed = cache(self._listed)
 
     def _read_record(self, run: Run, name: str) -> dict[str, Any] | None:
         """A JSON file of a run's; None where it is not there."""
         path = self.root / run.id / name
-        return read_json(path) if path.is_file() else None
+        if name == "metrics.json" and not path.is_file() and run.id in self.listed(run):
+            raise DamagedError(path, "is missing, though it was measured")
+        return read_record(path) if path.is_file() else None
+
+    def _listed(self, run: Run) -> frozenset[str]:
+        """The runs of a category that batches say were measured."""
+        batches = self.root.parent / "batches" / run.dataset / run.category
+        return frozenset(id for path in batches.glob("*.json") for id in read_json(path)["runs"])
 
     def _environments(self, run: Run) -> frozenset[str]:
         """Device kind, precision, torch and FAISS of a run's steps, and of its parents'."""
@@ -87,7 +96,7 @@ class Results:
         return frozenset(found).union(*(self.environments(parent) for parent in run.parents))
 
     def _replicates(self, run: Run) -> dict[str, Floats]:
-        with np.load(self.root / run.id / "replicates.npz") as archive:
+        with np.load(whole(self.root / run.id / "metrics.json", "replicates.npz")) as archive:
             return dict(archive)
 
 

@@ -20,8 +20,8 @@ def load_representation_layer(path: Path) -> nn.Linear:
         weight, bias = tensors["f.weight"], tensors["f.bias"]
     except (OSError, SafetensorError, KeyError) as error:
         raise InputError(
-            f"{path} holds no trained representation ({error}); delete it, and the next run trains "
-            "it anew."
+            f"{path} holds no trained representation ({error}). Delete {path.parent} and make it "
+            "anew."
         ) from None
     layer = nn.Linear(weight.shape[1], weight.shape[0])
     layer.load_state_dict({"weight": weight, "bias": bias})

@@ -21,9 +21,9 @@ from reconpatch.runs.recipe_run import RecipeRun
 from reconpatch.runs.refined_run import RefinedRun
 from reconpatch.settings.composed import Refined
 from reconpatch.suites.runs import Batch
-from reconpatch.utils.files import read_json, write_json
+from reconpatch.utils.files import write_json
 from reconpatch.utils.provenance import Stopwatch
-from reconpatch.utils.record import is_current, write_record
+from reconpatch.utils.record import is_current, read_record, write_record
 
 
 def measure(
@@ -92,7 +92,7 @@ def write_manifest(batch: Batch, results: Path) -> None:
         {
             "experiment": batch.experiment,
             "runs": {
-                run.id: read_json(results / "runs" / run.id / "metrics.json")["metrics"]
+                run.id: read_record(results / "runs" / run.id / "metrics.json")["metrics"]
                 for run in batch.runs
             },
         },

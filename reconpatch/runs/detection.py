@@ -92,5 +92,7 @@ def _write(run: "RecipeRun", method: Method[Any], scores: "Scores", record: dict
     )
     with atomic_write(run.folder / "scores.parquet") as aside:
         table.to_parquet(aside)
-    write_record(run.folder / "detection.json", run.detection_fingerprint, record)
+    along = (str(path.relative_to(run.folder)) for path in run.epoch_scores.values())
+    files = ("model.safetensors", "patch_scores.npz", "scores.parquet", *along)
+    write_record(run.folder / "detection.json", run.detection_fingerprint, record, files)
     (run.folder / "checkpoint.pt").unlink(missing_ok=True)

@@ -42,7 +42,7 @@ class EnsembleRun:
         maps_key = first.recipe.maps.key
         made_of = fingerprint(deviation, maps_key, *(print_ for _, print_ in read), code)
         folder = self.results / "runs" / self.run.id
-        if is_current(folder / "metrics.json", made_of, "replicates.npz"):
+        if is_current(folder / "metrics.json", made_of):
             return
         with watch("fusion"):
             images, maps = fuse(

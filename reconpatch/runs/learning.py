@@ -25,9 +25,7 @@ def learn(run: "RecipeRun") -> None:
         run.method_class.learner,
         run.representation_fingerprint,
     )
-    if folder is None or is_current(
-        folder / "learning.json", made_of, "representation.safetensors"
-    ):
+    if folder is None or is_current(folder / "learning.json", made_of):
         return
     assert learner
     watch = Stopwatch()
@@ -45,4 +43,7 @@ def learn(run: "RecipeRun") -> None:
     for name, table in learned.tables.items():
         with atomic_write(folder / f"{name}.parquet") as aside:
             table.to_parquet(aside)
-    write_record(folder / "learning.json", made_of, {**watch.record(), **provenance(run.device)})
+    files = [f"{name}.safetensors" for name in learned.tensors]
+    files += [f"{name}.parquet" for name in learned.tables]
+    content = {**watch.record(), **provenance(run.device)}
+    write_record(folder / "learning.json", made_of, content, files)

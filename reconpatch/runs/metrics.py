@@ -11,14 +11,14 @@ from reconpatch.runs.evaluation import evaluate_epochs, evaluate_scores
 from reconpatch.runs.recipe_run import RecipeRun
 from reconpatch.runs.score_files import read_scores
 from reconpatch.suites.runs import Run
-from reconpatch.utils.files import atomic_write, read_json
+from reconpatch.utils.files import atomic_write
 from reconpatch.utils.provenance import Stopwatch
-from reconpatch.utils.record import is_current, write_record
+from reconpatch.utils.record import is_current, read_record, write_record
 
 
 def measure_recipe_run(run: RecipeRun) -> None:
     """Evaluate a recipe's run and write ``metrics.json``, unless that is current."""
-    if is_current(run.folder / "metrics.json", run.evaluation_fingerprint, "replicates.npz"):
+    if is_current(run.folder / "metrics.json", run.evaluation_fingerprint):
         return
     scores = read_scores(run.folder / "patch_scores.npz")
     watch = Stopwatch()
@@ -30,17 +30,17 @@ def measure_recipe_run(run: RecipeRun) -> None:
     measured["reasons"] |= reasons
     if run.epoch_scores:
         measured["along_the_training"] = along
-    diagnostics = read_json(run.folder / "diagnostics.json")
+    diagnostics = read_record(run.folder / "diagnostics.json")
     measured["metrics"] |= diagnostics.pop("metrics")
     measured["reasons"] |= diagnostics.pop("reasons")
     steps: dict[str, Any] = {
         "features": run.test_features.record,
-        "detection": read_json(run.folder / "detection.json"),
+        "detection": read_record(run.folder / "detection.json"),
         "diagnostics": diagnostics,
         "evaluation": watch.record(),
     }
     if run.representation_folder:
-        steps["training"] = read_json(run.representation_folder / "learning.json")
+        steps["training"] = read_record(run.representation_folder / "learning.json")
     write_metrics(
         run.run,
         run.folder,
@@ -84,4 +84,5 @@ def write_metrics(
             "recipe": run.recipe.model_dump(mode="json"),
             "steps": steps,
         },
+        ["replicates.npz"],
     )

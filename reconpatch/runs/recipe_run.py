@@ -42,7 +42,7 @@ from reconpatch.settings.recipe import Recipe
 from reconpatch.suites.runs import Run
 from reconpatch.utils.fingerprint import code_fingerprint, fingerprint
 from reconpatch.utils.provenance import Stopwatch, provenance
-from reconpatch.utils.record import is_current, write_record
+from reconpatch.utils.record import is_current, whole, write_record
 from reconpatch.utils.steps import DEVICES, STEPS
 
 
@@ -146,22 +146,34 @@ class RecipeRun:
     @property
     def is_detected(self) -> bool:
         """Whether the fitted method and its scores on disk are current."""
-        along = (str(path.relative_to(self.folder)) for path in self.epoch_scores.values())
-        files = ("model.safetensors", "patch_scores.npz", "scores.parquet", *along)
-        return is_current(self.folder / "detection.json", self.detection_fingerprint, *files)
+        return is_current(self.folder / "detection.json", self.detection_fingerprint)
+
+    def detected(self, name: str) -> Path:
+        """Return the path of one of the files that the detection left.
+
+        Raises:
+            InputError: it is missing or damaged.
+        """
+        return whole(self.folder / "detection.json", name)
 
     def new_method(self) -> Method[Any]:
-        """Return the method, not yet fitted; it can represent patch features."""
+        """Return the method, not yet fitted; it can represent patch features.
+
+        Raises:
+            InputError: its representation is damaged.
+        """
+        if folder := self.representation_folder:
+            whole(folder / "learning.json", "representation.safetensors")
         return self.method_class(self.recipe, self.device, self.representation_folder)
 
     def method(self) -> Method[Any]:
         """Return the method as it was fitted.
 
         Raises:
-            InputError: its representation is damaged.
+            InputError: its representation is damaged, or the method itself.
         """
         method = self.new_method()
-        method.load(load_file(self.folder / "model.safetensors"))
+        method.load(load_file(self.detected("model.safetensors")))
         return method
 
     def member(self) -> tuple[EnsembleMember, str]:
@@ -175,11 +187,13 @@ class RecipeRun:
         made_of = fingerprint(self.detection_fingerprint, "training scores")
         path = self.folder / "training_scores.npz"
         record = path.with_suffix(".json")
-        if not is_current(record, made_of, path.name):
+        if not is_current(record, made_of):
             watch = Stopwatch()
             with watch("training scores"):
                 scores = self.method().score_training(self.training_set)
             write_scores(path, scores)
-            write_record(record, made_of, {**watch.record(), **provenance(self.device)})
-        test = read_scores(self.folder / "patch_scores.npz")
+            write_record(
+                record, made_of, {**watch.record(), **provenance(self.device)}, [path.name]
+            )
+        test = read_scores(self.detected("patch_scores.npz"))
         return EnsembleMember(test=test, training=read_scores(path)), made_of

@@ -35,10 +35,10 @@ from reconpatch.settings.features import ExtractionSettings
 from reconpatch.settings.refinement import RefinementSettings
 from reconpatch.suites.runs import Run
 from reconpatch.utils.epochs import Checkpoint
-from reconpatch.utils.files import atomic_write, read_json
+from reconpatch.utils.files import atomic_write
 from reconpatch.utils.fingerprint import code_fingerprint, fingerprint
 from reconpatch.utils.provenance import Stopwatch, provenance
-from reconpatch.utils.record import is_current, write_record
+from reconpatch.utils.record import is_current, read_record, whole, write_record
 from reconpatch.utils.steps import STEPS
 
 IMAGES = 16
@@ -106,7 +106,7 @@ class RefinedRun:
     def measure(self) -> None:
         """Train the network, refine the test images' maps and measure them, unless it is done."""
         made_of = fingerprint(self.training_fingerprint, code_fingerprint(*STEPS["refine"]))
-        if is_current(self.folder / "metrics.json", made_of, "replicates.npz"):
+        if is_current(self.folder / "metrics.json", made_of):
             return
         network = self.network()
         first = self.members[0]
@@ -120,7 +120,7 @@ class RefinedRun:
         with watch("evaluation"):
             measured, replicates = evaluate_scores(first.test_features, images, maps)
         steps = {
-            "refinement training": read_json(self.folder / "network.json"),
+            "refinement training": read_record(self.folder / "network.json"),
             "refinement": {**watch.record(), **provenance(self.device)},
         }
         write_metrics(
@@ -168,7 +168,7 @@ class RefinedRun:
         """
         path = self.folder / "network.safetensors"
         record = path.with_suffix(".json")
-        if is_current(record, self.training_fingerprint, path.name):
+        if is_current(record, self.training_fingerprint):
             return self.trained()
         watch = Stopwatch()
         checkpoint = self.folder / "checkpoint.pt"
@@ -194,6 +194,7 @@ class RefinedRun:
                 **watch.record(),
                 **provenance(self.device),
             },
+            [path.name],
         )
         del pool
         shutil.rmtree(self.folder / "pool")
@@ -203,7 +204,9 @@ class RefinedRun:
     def trained(self) -> RefinementNetwork:
         """Return the trained network that is on disk."""
         network = RefinementNetwork(self.settings, self.run.seed)
-        network.load_state_dict(load_file(self.folder / "network.safetensors"))
+        network.load_state_dict(
+            load_file(whole(self.folder / "network.json", "network.safetensors"))
+        )
         return network.to(self.device).eval()
 
     def _pool(self) -> Pool:
@@ -211,7 +214,7 @@ class RefinedRun:
         folder = self.folder / "pool"
         first = self.members[0]
         made_of = self.training_fingerprint
-        if not is_current(folder / "simulated.json", made_of, "images.npy", "masks.npy"):
+        if not is_current(folder / "simulated.json", made_of):
             paths = [sample.image for sample in first.train_features.category.train]
             write_pool(
                 self._images(paths, first.recipe.train_extraction),
@@ -223,7 +226,7 @@ class RefinedRun:
                 folder,
                 f"{self.run.category} simulated defects",
             )
-            write_record(folder / "simulated.json", made_of)
+            write_record(folder / "simulated.json", made_of, files=["images.npy", "masks.npy"])
         pixels = np.load(folder / "images.npy", mmap_mode="r")
         scores = tuple(
             self._scores(index, pixels, folder / f"scores-{index}")
@@ -236,7 +239,7 @@ class RefinedRun:
         member = self.members[index]
         training = self._scored[index][0].training.patches
         record, file = path.with_suffix(".json"), path.with_suffix(".npy")
-        if not is_current(record, self.training_fingerprint, file.name):
+        if not is_current(record, self.training_fingerprint):
             simulated = score_simulated(
                 pixels[:, 1:],
                 member.train_features.backbone(self.weights_folder, self.device),
@@ -247,6 +250,6 @@ class RefinedRun:
             scores = np.concatenate([training[:, None], simulated], axis=1)
             with atomic_write(file) as aside, aside.open("wb") as opened:
                 np.save(opened, scores)
-            write_record(record, self.training_fingerprint)
+            write_record(record, self.training_fingerprint, files=[file.name])
         standardised = modified_z_score(np.load(file), training, self._deviation)
         return standardised.astype(np.float32)

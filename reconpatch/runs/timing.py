@@ -5,8 +5,8 @@ from pathlib import Path
 from reconpatch.features.images import image_batches
 from reconpatch.runs.inference_time import ITERATIONS, detector, inference_times
 from reconpatch.runs.recipe_run import RecipeRun
-from reconpatch.utils.files import write_json
 from reconpatch.utils.provenance import provenance
+from reconpatch.utils.record import write_sealed
 
 
 def time_inference(runs: list[RecipeRun], weights_folder: Path) -> None:
@@ -25,4 +25,4 @@ def time_inference(runs: list[RecipeRun], weights_folder: Path) -> None:
         backbone = run.test_features.backbone(weights_folder, run.device)
         times = inference_times(detector(run.method(), backbone), images)
         record = {"milliseconds": times, **provenance(run.device)}
-        write_json(run.folder / "inference.json", record)
+        write_sealed(run.folder / "inference.json", record)

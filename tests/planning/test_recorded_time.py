@@ -10,7 +10,7 @@ from reconpatch.methods.reconpatch import ReConPatchRecipe
 from reconpatch.planning.plan import print_plan
 from reconpatch.planning.recorded_time import read_records, remaining_work
 from reconpatch.planning.workload import RunWork, Workload
-from reconpatch.utils.files import write_json
+from reconpatch.utils.record import write_sealed
 
 CPU = "CPU x86_64, 2 threads"
 
@@ -44,7 +44,7 @@ def finish(
         "evaluation": {"seconds": {"evaluation": 0.0}},
     }
     path = results / "runs" / "other" / category / key / str(seed) / "metrics.json"
-    write_json(path, {"steps": steps})
+    write_sealed(path, {"steps": steps})
 
 
 def single(workload: Workload, share: float) -> RunWork:
@@ -108,7 +108,7 @@ def test_what_two_devices_did_tells_of_neither(tmp_path: Path) -> None:
         "training": {"seconds": {"training": 1.0}, "device": "NVIDIA H100"},
         "detection": {"seconds": {"fit": 1.0}, "device": CPU},
     }
-    write_json(
+    write_sealed(
         tmp_path / "runs" / "other" / "capsule" / "key" / "0" / "metrics.json", {"steps": steps}
     )
     assert read_records(tmp_path, on_gpu=False) == read_records(tmp_path, on_gpu=True) == []
@@ -126,7 +126,7 @@ def test_a_shared_training_counts_once(made_up: Workload, tmp_path: Path) -> Non
     # Both batches of table1 are known.
     assert left.unknown == 2
     # One run of bottle is done, and with it the training.
-    write_json(tmp_path / "runs" / one.run.id / "metrics.json", {"steps": {}})
+    write_sealed(tmp_path / "runs" / one.run.id / "metrics.json", {"steps": {}})
     left = remaining_work(made_up, tmp_path, records)["measure"]
     assert left.seconds == pytest.approx(102 + 2 * 102 * 224 / 209 + 1)
 
@@ -136,7 +136,7 @@ def test_finished_work_takes_nothing(made_up: Workload, tmp_path: Path) -> None:
     counts(tmp_path, "capsule", 100, 50)
     features = tmp_path / "features" / "other" / "capsule" / extraction.key / "features.json"
     seconds = {"backbone": 3.0, "masks": 1.0, "train": 10.0, "test": 5.0}
-    write_json(features, {"seconds": seconds, "device": CPU})
+    write_sealed(features, {"seconds": seconds, "device": CPU})
     records = read_records(tmp_path, on_gpu=False)
     of_bottle = 3 + 83 / 50 * (1 + 5) + 209 / 100 * 10
     of_cable = 3 + 150 / 50 * (1 + 5) + 224 / 100 * 10
@@ -154,7 +154,7 @@ def test_finished_work_takes_nothing(made_up: Workload, tmp_path: Path) -> None:
 
     for run in made_up.runs:
         if run.category == "bottle":
-            write_json(tmp_path / "runs" / run.id / "metrics.json", {"steps": {}})
+            write_sealed(tmp_path / "runs" / run.id / "metrics.json", {"steps": {}})
     both = remaining_work(made_up, tmp_path, records)
     # Features that were deleted when their last run was done are not missed.
     assert (both["extract"].done, both["extract"].unknown) == (5, 3)

@@ -16,7 +16,7 @@ from reconpatch.suites.cells import cells
 from reconpatch.suites.runs import Run
 from reconpatch.suites.suite import Suite, load_suite
 from reconpatch.utils.errors import InputError
-from reconpatch.utils.files import write_json
+from reconpatch.utils.record import write_record, write_sealed
 
 CONFIG = Path(__file__).parents[2] / "config"
 CLAIMS = read_settings(CONFIG / "claims.yaml", tuple[Claim, ...], "claims")
@@ -81,11 +81,13 @@ def make_up(
             metrics[metric] = value
             replicates[metric] = value + noise * rng.normal(size=1000)
         folder = results / run.id
-        write_json(folder / "metrics.json", {"metrics": metrics, "reasons": {}})
+        folder.mkdir(parents=True)
         np.savez(folder / "replicates.npz", **replicates)
+        content = {"metrics": metrics, "reasons": {}}
+        write_record(folder / "metrics.json", "", content, ["replicates.npz"])
         time = 20 * (1 + lead * ((run.id, "inference_ms") in leading))
         spread = 100 * noise * np.linspace(-1, 1, 30)
-        write_json(folder / "inference.json", {"milliseconds": (time + spread).tolist()})
+        write_sealed(folder / "inference.json", {"milliseconds": (time + spread).tolist()})
 
 
 def judged(suite: Suite, claim: Claim, results: Path) -> Judged:

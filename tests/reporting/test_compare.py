@@ -7,7 +7,7 @@ import pytest
 from reconpatch.reporting.compare import compare, print_comparison
 from reconpatch.reporting.table import COLUMNS
 from reconpatch.utils.errors import InputError
-from reconpatch.utils.files import write_json
+from reconpatch.utils.record import write_record
 
 
 def report(folder: Path, figures: dict[str, tuple[float, float, float]], label: str) -> Path:
@@ -50,8 +50,10 @@ def run(folder: Path, name: str, value: float, replicates: np.ndarray, images: s
         "metrics": {"image_auroc": value, "pixel_auroc": None},
         "steps": {"features": {"data_sha256": images}},
     }
-    write_json(folder / "runs" / name / "metrics.json", record)
-    np.savez(folder / "runs" / name / "replicates.npz", image_auroc=replicates)
+    place = folder / "runs" / name
+    place.mkdir(parents=True)
+    np.savez(place / "replicates.npz", image_auroc=replicates)
+    write_record(place / "metrics.json", "", record, ["replicates.npz"])
 
 
 def test_runs_on_the_same_images_are_compared_pair_by_pair(tmp_path: Path) -> None:

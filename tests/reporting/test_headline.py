@@ -17,7 +17,7 @@ from reconpatch.suites.cells import left_out
 from reconpatch.suites.runs import Run, runs_of
 from reconpatch.suites.suite import Suite, load_suite
 from reconpatch.utils.errors import InputError
-from reconpatch.utils.files import write_json
+from reconpatch.utils.record import write_record
 
 CONFIG = Path(__file__).parents[2] / "config"
 COMPARED = read_settings(CONFIG / "headline.yaml", Compared, "the headline's comparison")
@@ -71,8 +71,10 @@ def leave(results: Path, run: Run, lead: float, noise: float, of_seed: Sequence[
     rng = np.random.default_rng(len(run.id) + sum(map(ord, run.id)))
     resampled = {m: value + noise / 100 * rng.normal(size=1000) for m in ("image_auroc",)}
     metrics = {"image_auroc": value, "pixel_auroc": value}
-    write_json(results / run.id / "metrics.json", {"metrics": metrics, "reasons": {}})
+    (results / run.id).mkdir(parents=True, exist_ok=True)
     np.savez(results / run.id / "replicates.npz", **resampled)
+    content = {"metrics": metrics, "reasons": {}}
+    write_record(results / run.id / "metrics.json", "", content, ["replicates.npz"])
 
 
 def test_a_lead_is_told_with_its_data_interval_categories_and_seeds(made: Made) -> None:

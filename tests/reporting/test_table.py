@@ -13,7 +13,7 @@ from reconpatch.reporting.table import Results, table
 from reconpatch.suites.experiments import Experiments
 from reconpatch.suites.runs import Run, runs_of, timed_runs
 from reconpatch.suites.suite import Suite
-from reconpatch.utils.files import write_json
+from reconpatch.utils.record import write_record, write_sealed
 
 PUBLISHED = pd.DataFrame(
     [
@@ -93,19 +93,18 @@ def measure(
     """Leave what a run leaves: its metrics, and replicates that spread around them."""
     versions = {"torch": "2.14.1", "faiss": "1.15.1"}
     folder = results / run.id
-    write_json(
-        folder / "metrics.json",
-        {
-            "metrics": {"image_auroc": image, "pixel_auroc": pixel},
-            "reasons": {} if pixel else {"pixel_auroc": "the category has no masks"},
-            "steps": {"detection": {"device_kind": device, "versions": versions}},
-        },
-    )
+    folder.mkdir(parents=True, exist_ok=True)
     noise = np.linspace(-spread, spread, 1000)
     replicates = {"image_auroc": image + noise}
     np.savez(
         folder / "replicates.npz", **replicates, **({"pixel_auroc": pixel + noise} if pixel else {})
     )
+    content = {
+        "metrics": {"image_auroc": image, "pixel_auroc": pixel},
+        "reasons": {} if pixel else {"pixel_auroc": "the category has no masks"},
+        "steps": {"detection": {"device_kind": device, "versions": versions}},
+    }
+    write_record(folder / "metrics.json", "", content, ["replicates.npz"])
 
 
 def measured(asked: Suite, results: Path, name: str = "table5") -> pd.DataFrame:
@@ -258,7 +257,7 @@ def test_runs_are_told_apart_where_a_category_has_a_space_in_its_name(tmp_path: 
 def test_times_are_means_over_iterations(tmp_path: Path) -> None:
     asked = suite("bottle")
     (run,) = timed_runs(asked)
-    write_json(tmp_path / run.id / "inference.json", {"milliseconds": [30.0, 40.0, 80.0]})
+    write_sealed(tmp_path / run.id / "inference.json", {"milliseconds": [30.0, 40.0, 80.0]})
     (cell,) = measured(asked, tmp_path, "tableS6").to_dict("records")
     assert cell["measured"] == pytest.approx(50)
     # Of three iterations a resampling's mean may be that of the fastest or of the slowest alone.
