@@ -73,8 +73,10 @@ INSPECTIONS = "inspect mvtec, inspect demo, inspect elpv"
 LEARN = "learn ReConPatch, learn linear map, learn MHPatchcore"
 BEHIND_LAYERS = "detect ReConPatch, detect linear map, detect MHPatchcore"
 BANKS = f"detect PatchCore, {BEHIND_LAYERS}"
-TRAINED = "detect CFA, detect RD4AD"
-DETECT = f"{BANKS}, detect PaDiM, detect SPADE, {TRAINED}"
+FLOWS = "detect FastFlow, detect CFLOW-AD"
+TRAINED = f"detect CFA, detect RD4AD, {FLOWS}"
+BY_EPOCHS = f"{TRAINED}, detect PNI"
+DETECT = f"{BANKS}, detect PaDiM, detect SPADE, {BY_EPOCHS}"
 MEASURE = "evaluate, fuse, refine"
 
 Edit = Callable[[str], str]
