@@ -4,16 +4,18 @@ BIN := .venv/bin
 
 SUITE ?= paper
 
-.PHONY: demo data test bench gpu-check format help
+.PHONY: demo data docs test test-slurm bench gpu-check format help
 help:
 	@echo "make demo    install into .venv, run the demo suite, print its tables"
 	@echo "make data    fetch the data sets and weights that SUITE=$(SUITE) needs, and start no work;"
 	@echo "             DATA=DIR is where they lie, ACCEPT=mvtec accepts MVTec AD's licence"
 	@echo "make test    install into .venv, check format, lint and types, run the tests"
+	@echo "make test-slurm  install into .venv, run a small suite through a Slurm on this machine (as root)"
 	@echo "make bench   install into .venv-bench, measure beside others' code (15 minutes; QUICK=1: 3);"
 	@echo "             DATA=DIR takes the images from MVTec AD's category folders in DIR"
 	@echo "make gpu-check  install into .venv, check every step on this machine's GPU (8 minutes);"
 	@echo "             REHEARSE=1 walks the checks on a CPU with small sizes"
+	@echo "make docs    install into .venv, write the documentation as a site to site/"
 	@echo "make format  put the code into shape"
 
 demo: .venv/installed
@@ -30,7 +32,15 @@ test: .venv/installed-dev
 	$(BIN)/mypy
 	$(BIN)/snakefmt --check Snakefile workflow
 	$(BIN)/snakemake --lint --config suite=demo
+	$(MAKE) docs
 	$(BIN)/pytest
+
+docs: .venv/installed-dev
+	$(BIN)/sphinx-build --quiet --fail-on-warning --keep-going docs site
+
+test-slurm: .venv/installed-dev
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-clusters.txt
+	RECONPATCH_TEST_SLURM=1 $(BIN)/pytest -s tests/cluster
 
 bench: .venv-bench/installed
 	.venv-bench/bin/python -m benchmarks $(if $(QUICK),--quick) $(if $(DATA),--data "$(DATA)")
@@ -52,7 +62,7 @@ format: .venv/installed-dev
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
 	@touch $@
 
-.venv/installed-dev: .venv/installed requirements-dev.txt
+.venv/installed-dev: .venv/installed requirements-dev.txt requirements-docs.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
 	@touch $@
 

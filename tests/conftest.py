@@ -105,10 +105,8 @@ figures:
 """
 
 
-@pytest.fixture(scope="session")
-def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What snakemake reads of the project, with a tiny suite, its experiments and its images."""
-    folder = tmp_path_factory.mktemp("checkout")
+def write_checkout(folder: Path) -> None:
+    """Write what snakemake reads of the project, with a tiny suite, experiments and images."""
     for part in ("config", "docs", "workflow", "profiles"):
         shutil.copytree(ROOT / part, folder / part)
     for part in ("Snakefile", "environment.yml"):
@@ -125,6 +123,12 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
             if defect != "good":
                 masks.mkdir(parents=True, exist_ok=True)
                 Image.fromarray(picture.mask).save(masks / f"{index:03}_mask.png")
+
+
+@pytest.fixture(scope="session")
+def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("checkout")
+    write_checkout(folder)
     return folder
 
 

@@ -47,9 +47,9 @@ rule time_inference:
         f"logs/benchmarks/time-inference-{SUITE.name}.tsv"
     conda:
         "../../environment.yml"
-    # Nothing else runs beside it here, as that would count. On a cluster, whose cores are not known,
-    # it asks for its own.
-    threads: workflow.resource_settings.cores or config["threads"]
+    # Nothing else runs beside it here, as that would count. On a cluster it asks for its own, and
+    # again for as many when it is there, where the cores are the node's.
+    threads: (not workflow.remote_exec and workflow.resource_settings.cores) or config["threads"]
     resources:
         gpu=GPUS,
         mem_mb=lambda wildcards, attempt: attempt * PROCESS_MB,
