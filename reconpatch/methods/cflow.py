@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
 
+from reconpatch.methods.method import Needs, Sizes, TrainingSet
 from reconpatch.methods.trained import TrainedMethod, TrainedRecipe
 from reconpatch.settings.base import Count
 from reconpatch.settings.features import FeatureSettings
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from reconpatch.features.layer_maps import LayerMaps
-    from reconpatch.methods.method import TrainingSet
     from reconpatch.utils.epochs import Checkpoint
 
 CLAMP = 1.9
@@ -74,6 +74,23 @@ class CFLOW(TrainedMethod[CFLOWRecipe]):
 
     Recipe = CFLOWRecipe
     network: "nn.ModuleList"
+
+    @classmethod
+    def needs(cls, recipe: CFLOWRecipe, sizes: Sizes, *, on_gpu: bool) -> Needs:
+        """Return what a training takes, rehearsed on as few images as fill a step of each layer.
+
+        The others of a mini-batch add their maps and, besides, these as vectors.
+        """
+        batch = min(recipe.batch_size, sizes.train_images)
+        places = [h * w for _, h, w in sizes.shapes]
+        few = min(batch, -(-recipe.vectors // min(places)))
+        rehearsed = super().needs(recipe, sizes._replace(train_images=few), on_gpu=on_gpu)
+        steps = sum(max(1, batch * each // recipe.vectors) for each in places)
+        others = 8 * (batch - few) * sum(c * h * w for c, h, w in sizes.shapes)
+        return rehearsed._replace(
+            steps=recipe.epochs * (sizes.train_images // batch) * steps,
+            working_bytes=rehearsed.working_bytes + others,
+        )
 
     def build(self) -> "nn.Module":
         """Return a flow for each layer, with what it has of the places and of the training."""
@@ -143,7 +160,7 @@ class CFLOW(TrainedMethod[CFLOWRecipe]):
                 yield -logsigmoid(likelihood).mean()
 
     def fit_epochs(
-        self, training: "TrainingSet", checkpoint: "Checkpoint | None" = None
+        self, training: TrainingSet, checkpoint: "Checkpoint | None" = None
     ) -> "Iterator[int]":
         """Train, and before the test images are scored, look up the highest likelihoods."""
         scored = self.scored_epochs(self.recipe)

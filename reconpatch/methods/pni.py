@@ -27,7 +27,6 @@ from pydantic import Field, model_validator
 
 from reconpatch.methods.by_epochs import EpochMethod, EpochRecipe
 from reconpatch.methods.method import Needs, Sizes, TrainingSet
-from reconpatch.methods.trained import step
 from reconpatch.settings.base import Count, Positive, Share
 from reconpatch.utils.errors import InputError
 
@@ -240,6 +239,8 @@ class PNI(EpochMethod[PNIRecipe]):
         """Take a step for each mini-batch of training patches, and return the mean loss."""
         import torch
         from torch.nn.functional import cross_entropy
+
+        from reconpatch.utils.epochs import step
 
         size = min(self.recipe.batch_size, len(rows))
         batches = rows[: len(rows) // size * size].split(size)

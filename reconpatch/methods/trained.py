@@ -133,6 +133,7 @@ class TrainedMethod(EpochMethod[T], Generic[T]):
         import torch
 
         from reconpatch.features.layer_maps import LayerMaps
+        from reconpatch.utils.epochs import step
 
         random = np.random.default_rng([seed, epoch])
         size = min(self.recipe.batch_size, len(maps))
@@ -199,13 +200,6 @@ class TrainedMethod(EpochMethod[T], Generic[T]):
         return {"parameters": sum(p.numel() for p in self.network.parameters())}
 
 
-def step(optimizer: "torch.optim.Optimizer", loss: "Tensor") -> None:
-    """Take a step down a loss."""
-    optimizer.zero_grad()
-    loss.backward()
-    optimizer.step()
-
-
 class Rehearsed(NamedTuple):
     """What a training takes.
 
@@ -228,6 +222,7 @@ def _rehearse(
     import numpy as np
     import torch
 
+    from reconpatch.utils.epochs import step
     from reconpatch.utils.live_bytes import LiveBytes
 
     meta = torch.device("meta")

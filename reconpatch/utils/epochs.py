@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from tqdm import tqdm
 
 from reconpatch.utils.errors import InputError
@@ -87,6 +87,13 @@ def train_by_epochs(
             progress.set_postfix(loss=f"{loss:.4g}")
             progress.update()
             yield epoch
+
+
+def step(optimizer: torch.optim.Optimizer, loss: Tensor) -> None:
+    """Take a step down a loss."""
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
 
 
 def _read(checkpoint: Checkpoint) -> dict[str, Any] | None:

@@ -12,6 +12,7 @@ from reconpatch.features.layer_maps import LayerMaps
 from reconpatch.methods.cflow import CFLOW, positions
 from reconpatch.methods.method import Sizes, TrainingSet
 from reconpatch.utils.epochs import Checkpoint
+from reconpatch.utils.live_bytes import LiveBytes
 from tests.methods.layer_maps import SHAPES, made_up
 
 CPU = torch.device("cpu")
@@ -168,8 +169,11 @@ def test_a_training_that_was_killed_goes_on_to_the_same_bits(tmp_path: Path) -> 
 
 
 def test_it_takes_what_it_says() -> None:
-    method = fitted()
+    method = unfitted(batch_size=6, vectors=6)
+    with LiveBytes() as live:
+        method.fit(TRAINING)
     sizes = Sizes(7, 3, 24, made_up(1, 0).packed.shape[1] // 24, SHAPES)
     needs = CFLOW.needs(method.recipe, sizes, on_gpu=False)
-    assert needs.steps == 3 * 2 * 9
+    assert needs.steps == 3 * (24 + 6 + 2)
     assert needs.model_bytes == sum(tensor.nbytes for tensor in method.tensors().values())
+    assert 0.8 * live.peak < needs.working_bytes < 1.25 * live.peak

@@ -73,8 +73,10 @@ INSPECTIONS = "inspect mvtec, inspect demo, inspect elpv"
 LEARN = "learn ReConPatch, learn linear map, learn MHPatchcore"
 BEHIND_LAYERS = "detect ReConPatch, detect linear map, detect MHPatchcore"
 BANKS = f"detect PatchCore, {BEHIND_LAYERS}"
-TRAINED = "detect CFA, detect RD4AD"
-DETECT = f"{BANKS}, detect PaDiM, detect SPADE, {TRAINED}"
+FLOWS = "detect FastFlow, detect CFLOW-AD"
+TRAINED = f"detect CFA, detect RD4AD, {FLOWS}"
+BY_EPOCHS = f"{TRAINED}, detect PNI"
+DETECT = f"{BANKS}, detect PaDiM, detect SPADE, {BY_EPOCHS}"
 MEASURE = "evaluate, fuse, refine"
 
 Edit = Callable[[str], str]
@@ -132,12 +134,12 @@ EDITS: list[tuple[str, Edit, str]] = [
     ("representation/linear_maps.py", code, LEARN),
     ("representation/file.py", code, BEHIND_LAYERS),
     ("representation/whitening.py", code, "learn MHPatchcore"),
-    ("detection/coreset.py", code, BANKS),
-    ("detection/memory_bank.py", code, BANKS),
+    ("detection/coreset.py", code, f"{BANKS}, detect PNI"),
+    ("detection/memory_bank.py", code, f"{BANKS}, detect PNI"),
     (
         "detection/anomaly_map.py",
         code,
-        f"{MEASURE}, train refinement, time, detect PaDiM, {TRAINED}",
+        f"{MEASURE}, train refinement, time, detect PaDiM, {BY_EPOCHS}",
     ),
     ("detection/ensemble.py", code, "fuse, refine, train refinement"),
     ("methods/patchcore.py", code, "detect PatchCore"),
@@ -146,9 +148,12 @@ EDITS: list[tuple[str, Edit, str]] = [
     ("methods/spade.py", code, "detect SPADE"),
     ("methods/memory_bank.py", code, BANKS),
     ("methods/trained.py", code, TRAINED),
+    ("methods/by_epochs.py", code, BY_EPOCHS),
+    ("methods/coupling.py", code, FLOWS),
+    ("methods/pni_network.py", code, "detect PNI"),
     ("methods/cfa.py", code, "detect CFA"),
     ("methods/rd4ad_network.py", code, "detect RD4AD"),
-    ("utils/epochs.py", code, f"train refinement, {TRAINED}"),
+    ("utils/epochs.py", code, f"train refinement, {BY_EPOCHS}"),
     ("methods/registry.py", code, ""),
     ("evaluation/auroc.py", code, MEASURE),
     ("evaluation/diagnostics.py", code, "diagnose"),
