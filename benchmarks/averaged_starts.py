@@ -56,7 +56,11 @@ def main() -> None:
     table = Table(title="One seed -> the average of all, percent")
     for name in ("category", "column", *METRICS):
         table.add_column(name, justify="left" if name in ("category", "column") else "right")
-    shown = [c for c in cells(suite, "gain1") if len(c.places) == 1 and c.metric == METRICS[0]]
+    shown = [
+        cell
+        for cell in cells(suite, "gain1")
+        if cell.metric == METRICS[0] and [cell.row] == [place.name for place in cell.places]
+    ]
     for cell in tqdm(shown, desc="averages", unit="column"):
         (place,) = cell.places
         runs = [Run(place.dataset, place.category, cell.recipe, seed) for seed in suite.seeds]
