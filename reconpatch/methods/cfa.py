@@ -13,7 +13,8 @@ image's score the maximum of its map: those here. With that radius nothing is ev
 
 Departs from its paper: a centroid is the mean descriptor of the training images at its place,
 before any step, as public code has it; the paper moves centroids image by image to what is
-nearest. The radius is fixed; the authors' code trains it.
+nearest. The radius is fixed; the authors' code trains it. Of the paper, its abstract alone could be
+had: the rest is known from what others write of it, and is to be checked against the paper.
 """
 
 from typing import TYPE_CHECKING, Annotated, Literal

@@ -1,8 +1,8 @@
 """RD4AD: a student that decodes the teacher's maps from a bottleneck, and fails at defects.
 
 Paper: Deng and Li, "Anomaly Detection via Reverse Distillation from One-Class Embedding",
-CVPR 2022. Its authors' code (hq-deng/RD4AD, MIT) and anomalib 2.7.0's (Apache-2.0) were read for
-what the paper leaves open, and none of it was taken.
+CVPR 2022. Its authors' code (hq-deng/RD4AD) is under MIT and was not opened; anomalib 2.7.0's
+(Apache-2.0) was read for what the paper leaves open, and none of it was taken.
 
 Reads: layer maps, of layers 1 to 3. Learns: the one-class bottleneck embedding and the decoder.
 
