@@ -235,7 +235,7 @@ def test_paper_with_its_folders_plans_every_run(tmp_path: Path) -> None:
         (tmp_path / "data" / "btad" / product / "train" / "ok").mkdir(parents=True)
     planned = snakemake(tmp_path, "--dry-run", "--quiet", "rules")
     jobs = planned_jobs(planned)
-    assert (jobs["inspect"], jobs["measure"], jobs["figure"]) == (18, 198, 10)
+    assert (jobs["inspect"], jobs["measure"], jobs["figure"]) == (18, 198, 11)
     # Simulated defects of Table S7 are filled with it.
     assert jobs["fetch_dtd"] == 1
     assert re.search(r"^in all +3471 +969$", planned, re.MULTILINE)

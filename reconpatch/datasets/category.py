@@ -4,10 +4,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import TypeAdapter
 
 from reconpatch.utils.errors import InputError
-from reconpatch.utils.record import read_record, write_sealed
+from reconpatch.utils.files import read_json
+from reconpatch.utils.record import SEAL, read_record, write_sealed
 
 GOOD = "good"
 """The defect name of a normal image, as in the MVTec AD layout."""
@@ -75,8 +76,12 @@ class Category:
             InputError: The file holds something else, or was changed since.
         """
         try:
-            return TypeAdapter(Category).validate_python(read_record(path))
-        except ValidationError:
+            listed = read_json(path)
+            # One that somebody wrote has no seal.
+            if isinstance(listed, dict) and SEAL in listed:
+                listed = read_record(path)
+            return TypeAdapter(Category).validate_python(listed)
+        except ValueError:
             raise InputError(
                 f"{path} does not list a category's images; write it anew with reconpatch inspect"
             ) from None

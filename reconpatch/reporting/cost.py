@@ -9,15 +9,6 @@ from typing import Any
 Record = dict[str, Any]
 
 
-def fit_seconds(record: Record) -> float:
-    """Return the seconds from features to the fitted method, its training included."""
-    steps = record["steps"]
-    fitting = steps["detection"]["seconds"]
-    training = steps.get("training", {"seconds": {}})["seconds"]
-    own: float = sum(fitting.get(at, 0) for at in ("fit", "method training"))
-    return float(own + sum(training.values()))
-
-
 def scoring_ms(record: Record) -> float:
     """Return the milliseconds from a test image's features to its scores, all scored at once."""
     seconds = record["steps"]["detection"]["seconds"]["scoring"]
@@ -30,7 +21,6 @@ def model_mib(record: Record) -> float:
 
 
 COSTS: dict[str, Callable[[Record], float]] = {
-    "fit_seconds": fit_seconds,
     "scoring_ms": scoring_ms,
     "model_mib": model_mib,
 }

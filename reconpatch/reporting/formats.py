@@ -42,7 +42,6 @@ METRICS: dict[Metric, Form] = {
     "image_auroc_optimism": Form("image AUROC, best less last epoch", "%"),
     "pixel_auroc_optimism": Form("pixel AUROC, best less last epoch", "%"),
     "inference_ms": Form("time", "ms"),
-    "fit_seconds": Form("fit", "s", 1),
     "scoring_ms": Form("scoring", "ms"),
     "model_mib": Form("model", "MiB", 1),
     "discriminability_index": Form("d′", ""),

@@ -32,7 +32,6 @@ Metric = Literal[
     "image_auroc_optimism",
     "pixel_auroc_optimism",
     "inference_ms",
-    "fit_seconds",
     "scoring_ms",
     "model_mib",
     "discriminability_index",

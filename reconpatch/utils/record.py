@@ -82,12 +82,11 @@ def read_record(path: Path) -> dict[str, Any]:
     """Return what ``write_record`` or ``write_sealed`` wrote.
 
     Raises:
-        DamagedError: the file is missing, or not as it was written.
+        FileNotFoundError: the step has not run.
+        DamagedError: the file is not as it was written.
     """
     try:
         record = read_json(path)
-    except FileNotFoundError:
-        raise DamagedError(path, "is missing") from None
     except ValueError:
         raise DamagedError(path, "is damaged") from None
     if not isinstance(record, dict) or SEAL not in record:
@@ -105,12 +104,13 @@ def whole(record: Path, name: str) -> Path:
         name: the file's name, beside the record.
 
     Raises:
-        DamagedError: the file or its record is missing, or not as it was written.
+        FileNotFoundError: the step has not run.
+        DamagedError: the file is gone, or it or its record is not as it was written.
     """
     path = record.parent / name
+    expected = read_record(record).get("files", {}).get(name)
     if not path.is_file():
         raise DamagedError(path, "is missing")
-    expected = read_record(record).get("files", {}).get(name)
     if expected != _hash(path):
         raise DamagedError(path, f"is not what {record.name} says that was written")
     return path

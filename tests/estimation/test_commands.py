@@ -16,6 +16,7 @@ from reconpatch import cli, own_parts
 from reconpatch.estimation.estimators import ESTIMATORS, PatchCore
 from reconpatch.runs.metrics import measure_recipe_run
 from reconpatch.utils.files import read_json
+from reconpatch.utils.record import write_sealed
 from tests.estimation.conftest import SMALL
 from tests.estimation.test_estimators import scored_by_the_dag
 
@@ -137,7 +138,7 @@ def test_evaluate_measures_what_the_workflow_measures(
     printed = run("evaluate", model, washer, "--output", output, *ON_CPU)
     found = read_json(output / "metrics.json")
     expected = scored_by_the_dag(patchcore, washer, tmp_path / "results")
-    (expected.folder / "diagnostics.json").write_text('{"metrics": {}, "reasons": {}}')
+    write_sealed(expected.folder / "diagnostics.json", {"metrics": {}, "reasons": {}})
     measure_recipe_run(expected)
     # A data set's name decides the resampling, not the metrics.
     assert found["metrics"] == read_json(expected.folder / "metrics.json")["metrics"]

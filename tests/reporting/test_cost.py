@@ -13,19 +13,14 @@ def test_costs_are_those_of_the_records() -> None:
         "test_images": {"normal": 30, "anomalous": 70},
         "steps": {
             "features": {"seconds": {"train": 1000}},
-            "training": {"seconds": {"training": 80}},
             "detection": {
                 "seconds": {"fit": 12, "scoring": 5, "scoring along the training": 500},
                 "counts": {"model_bytes": 3 * 2**20},
             },
         },
     }
-    expected = {"fit_seconds": 92, "scoring_ms": 50, "model_mib": 3}
+    expected = {"scoring_ms": 50, "model_mib": 3}
     assert {name: cost(record) for name, cost in COSTS.items()} == expected
-    # A method without a representation of its own that trains by epochs.
-    del record["steps"]["training"]
-    record["steps"]["detection"]["seconds"] = {"method training": 7, "scoring": 5}
-    assert COSTS["fit_seconds"](record) == 7
 
 
 @pytest.mark.parametrize("metrics", [["image_auroc"], ["image_auroc", "pixel_auroc"]])
