@@ -33,7 +33,7 @@ test: .venv/installed-dev
 	$(BIN)/snakefmt --check Snakefile workflow
 	$(BIN)/snakemake --lint --config suite=demo
 	$(MAKE) docs
-	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist loadgroup
+	$(BIN)/pytest
 
 docs: .venv/installed-dev
 	$(BIN)/sphinx-build --quiet --fail-on-warning --keep-going docs site

@@ -105,21 +105,6 @@ figures:
 """
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Share tests among processes by module, those of the one finished suite together and first.
-
-    What a module sets up is then made once.
-    """
-
-    def group(item: pytest.Item) -> str:
-        fixtures = getattr(item, "fixturenames", ())
-        return "suite" if "checkout" in fixtures else item.nodeid.split("::")[0]
-
-    items.sort(key=lambda item: group(item) != "suite")
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group(group(item)))
-
-
 def write_checkout(folder: Path) -> None:
     """Write what snakemake reads of the project, with a tiny suite, experiments and images."""
     for part in ("config", "docs", "workflow", "profiles"):
