@@ -238,7 +238,7 @@ def test_paper_with_its_folders_plans_every_run(tmp_path: Path) -> None:
     assert (jobs["inspect"], jobs["measure"], jobs["figure"]) == (18, 198, 11)
     # Simulated defects of Table S7 are filled with it.
     assert jobs["fetch_dtd"] == 1
-    assert re.search(r"^in all +3471 +969$", planned, re.MULTILINE)
+    assert re.search(r"^in all +3591 +969$", planned, re.MULTILINE)
 
 
 def test_a_failed_step_fails_the_run(checkout: Path, tmp_path: Path) -> None:
