@@ -7,7 +7,6 @@ other architecture answers with its feature map at the same stride.
 import logging
 from dataclasses import dataclass
 
-import timm
 import torch
 from torch import Tensor, nn
 
@@ -49,6 +48,9 @@ def map_indices(timm_name: str, layers: tuple[int, ...]) -> list[int]:
     Raises:
         InputError: the model gives no feature maps, or none at a layer's stride.
     """
+    # Only now: timm takes seconds to import, and most steps build no backbone.
+    import timm
+
     try:
         with torch.device("meta"):
             strides = timm.create_model(timm_name, features_only=True).feature_info.reduction()
@@ -72,6 +74,8 @@ def build_backbone(
     Raises:
         InputError: the weights do not fit.
     """
+    import timm
+
     config = timm.get_pretrained_cfg(timm_name)
     try:
         # A whole classifier takes its weights strictly; feature extractors alone would not notice

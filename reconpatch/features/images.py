@@ -7,10 +7,8 @@ from pathlib import Path
 from typing import NamedTuple, TypeVar
 
 import torch
-from PIL.Image import Image
+from PIL.Image import Image, Resampling
 from torch import Tensor
-from torchvision.transforms import InterpolationMode
-from torchvision.transforms.functional import center_crop, pil_to_tensor, resize
 
 from reconpatch.datasets.category import Sample
 from reconpatch.datasets.images import open_image
@@ -40,7 +38,7 @@ def image_batches(
 
     def load(path: Path) -> Tensor:
         original = open_image(path)
-        image = _resized(original, settings, InterpolationMode.BILINEAR)
+        image = _resized(original, settings, Resampling.BILINEAR)
         if augmentation:
             change = draw(augmentation, _name(path))
             image = apply(change, image, pixel_aspect=_pixel_aspect(original, image))
@@ -75,7 +73,7 @@ def masks(
     for row, sample in enumerate(samples):
         if sample.mask:
             original = open_image(sample.mask, "L")
-            mask = _resized(original, settings, InterpolationMode.NEAREST)
+            mask = _resized(original, settings, Resampling.NEAREST)
             if augmentation:
                 change = draw(augmentation, _name(sample.image))
                 mask = apply_to_mask(change, mask, pixel_aspect=_pixel_aspect(original, mask))
@@ -95,8 +93,8 @@ def cut_off(samples: Sequence[Sample], settings: FeatureSettings) -> CutOff:
     whole = seen = unseen_images = 0
     for sample in samples:
         if sample.mask:
-            mask = _resized(open_image(sample.mask, "L"), settings, InterpolationMode.NEAREST)
-            there = int((pil_to_tensor(mask) > 0).sum())
+            mask = _resized(open_image(sample.mask, "L"), settings, Resampling.NEAREST)
+            there = mask.width * mask.height - mask.histogram()[0]
             left = int((_middle(mask, settings) > 0).sum())
             whole, seen = whole + there, seen + left
             unseen_images += there > 0 and left == 0
@@ -108,9 +106,12 @@ def _name(path: Path) -> str:
     return "/".join(path.parts[-4:])
 
 
-def _resized(image: Image, settings: FeatureSettings, interpolation: InterpolationMode) -> Image:
+def _resized(image: Image, settings: FeatureSettings, resampling: Resampling) -> Image:
+    # Only now: torchvision takes seconds to import, and most steps read no image.
+    from torchvision.transforms.functional import resize
+
     sides = [settings.resize] * (2 if settings.resize_to == "square" else 1)
-    resized: Image = resize(image, sides, interpolation)
+    resized: Image = resize(image, sides, resampling)
     return resized
 
 
@@ -120,6 +121,8 @@ def _pixel_aspect(original: Image, resized: Image) -> float:
 
 
 def _middle(image: Image, settings: FeatureSettings) -> Tensor:
+    from torchvision.transforms.functional import center_crop, pil_to_tensor
+
     middle: Tensor = pil_to_tensor(center_crop(image, settings.size))
     return middle
 

@@ -11,8 +11,6 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 
-import timm
-
 from reconpatch.utils.errors import InputError
 
 
@@ -48,6 +46,9 @@ def timm_name(name: str) -> str:
         >>> timm_name("wide_resnet50_2")
         'wide_resnet50_2.tv_in1k'
     """
+    # Only now: timm takes seconds to import, and most steps build no backbone.
+    import timm
+
     preset = presets().get(name)
     try:
         config = timm.get_pretrained_cfg(preset.timm_name if preset else name)

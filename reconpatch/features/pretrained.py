@@ -8,7 +8,6 @@ from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import urlparse
 
-import timm
 import torch
 from huggingface_hub import hf_hub_download
 
@@ -90,6 +89,8 @@ def weights_here(name: str, folder: Path) -> Weights | None:
 
 
 def _downloaded(name: str, folder: Path) -> Weights:
+    import timm
+
     config = timm.get_pretrained_cfg(timm_name(name))
     preset = presets().get(name)
     url = (preset and preset.address) or config.url or ""

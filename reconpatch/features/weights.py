@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-import timm
 import torch
 from safetensors.torch import load_file
 from torch import Tensor
@@ -54,6 +53,8 @@ class Weights:
         return tensors if self.architecture is None else self._renamed(tensors)
 
     def _renamed(self, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+        import timm
+
         expected = timm.create_model(self.architecture).state_dict()
         if [t.shape for t in tensors.values()] != [t.shape for t in expected.values()]:
             raise InputError(f"{self.path} does not hold the weights of {self.architecture}.")

@@ -39,15 +39,20 @@ def cells(suite: Suite, table: str) -> list[Cell]:
         InputError: a cell's changes make no recipe.
     """
     experiment = suite.experiments.tables[table]
-    grid = suite.grids.get(table, ())
-    places = tuple(suite.places(experiment.stands_for))
-    places = tuple(place for place in places if place.category in grid) or places
+    places = _places(suite, table, experiment.stands_for)
     found = []
     for row, members in _rows(suite, table, experiment, places):
         for column in _columns(suite, table, experiment):
             for metric in column.metrics or row.metrics or experiment.metrics:
                 found.append(_cell(suite, experiment, row, column, metric, members))
     return found
+
+
+def _places(suite: Suite, name: str, stands_for: str | None) -> tuple[Place, ...]:
+    """The categories of a table or a figure that the suite takes: all, or those of its grid."""
+    grid = suite.grids.get(name, ())
+    places = tuple(suite.places(stands_for))
+    return tuple(place for place in places if place.category in grid) or places
 
 
 def _rows(
@@ -167,7 +172,7 @@ def panels(suite: Suite, name: str) -> list[tuple[str, Place, AnyRecipe]]:
             return [each for each in shown if isinstance(each[2], EpochRecipe)]
         few = figure.draws == "ranks" and len({place for _, place, _ in shown}) < RANKED
         return [] if few else shown
-    places = list(suite.places(figure.stands_for))
+    places = _places(suite, name, figure.stands_for)
     chosen = [p for c in figure.categories for p in places if p.category == c] or places
     if figure.draws in ("embedding", "histogram"):
         chosen = chosen[:1]

@@ -27,6 +27,7 @@ from reconpatch.suites.experiments import (
     Entry,
     Experiment,
     Experiments,
+    Figure,
     Method,
     changed,
     load_experiments,
@@ -91,8 +92,8 @@ class Suite(Settings):
         methods: what a method changes in it. A method that is named here has a column in the
             tables that show every method.
         models: what stands for the paper's models.
-        grids: of a table's rows, columns or categories, or of what a figure draws, those that the
-            suite takes; all of a side of which it says nothing.
+        grids: the rows, columns or categories of a table or a figure that the suite takes; all of a
+            side of which it says nothing.
         more_seeds: the seeds of tables that take more than the others; the suite's come first.
         extra_datasets: data sets that it takes images from besides its categories, and where they
             lie; they are fetched where they are not there.
@@ -145,14 +146,15 @@ class Suite(Settings):
 
     def _known_in(self, name: str) -> list[str]:
         """What a table's or a figure's grid may name."""
-        if figure := self.experiments.figures.get(name):
-            return [entry.name for entry in figure.of]
-        experiment = self.experiments.tables.get(name)
+        experiment = self.experiments.tables.get(name) or self.experiments.figures.get(name)
         if experiment is None:
             known = ", ".join((*self.experiments.tables, *self.experiments.figures))
             raise ValueError(f"grids: there is no table or figure {name!r}; there are {known}")
-        rows = () if experiment.rows == "categories" else experiment.rows
-        found = [entry.name for entry in (*rows, *self.columns(experiment))]
+        if isinstance(experiment, Figure):
+            found = [entry.name for entry in experiment.of]
+        else:
+            rows = () if experiment.rows == "categories" else experiment.rows
+            found = [entry.name for entry in (*rows, *self.columns(experiment))]
         for dataset in self.datasets:
             if dataset.stands_for == experiment.stands_for and dataset.categories != "found":
                 found += dataset.categories

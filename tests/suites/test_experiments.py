@@ -61,9 +61,12 @@ def test_fifteen_tables_and_eight_figures_are_there(demo: Suite) -> None:
     figures = ["3", "4", "5", "S1", "S2", "S3", "S4", "S5"]
     drawn = [name for name in demo.experiments.figures if name.startswith("figure")]
     assert drawn == [f"figure{number}" for number in figures]
-    # Two categories are too few to rank methods, and none of these trains by epochs.
+    # Two categories are too few to rank methods.
     undrawn = [name for name in demo.experiments.figures if not panels(demo, name)]
-    assert undrawn == ["ranks1", "epochs1"]
+    assert undrawn == ["ranks1"]
+    # A figure's grid may name categories, as a table's may.
+    assert {place.category for _, place, _ in panels(demo, "figureS2")} == {"weave"}
+    assert {place.category for _, place, _ in panels(demo, "figureS3")} == {"washer", "weave"}
     assert all(cell.recipe for table in demo.experiments.tables for cell in cells(demo, table))
 
 
@@ -362,15 +365,19 @@ def test_a_sweep_shows_its_tables_runs_and_an_ensembles_scaling_is_a_column(demo
     assert found == {"median": "median", "mean": "mean", "none": "none"}
 
 
-def test_the_sweeps_of_what_is_left_open_pass_through_the_suites_own_recipe(demo: Suite) -> None:
-    own = demo.recipe_of("single", "ReConPatch")
-    swept = {n: t.varies for n, t in demo.experiments.tables.items() if n.startswith("sensitiv")}
+def test_the_sweeps_of_what_is_left_open_pass_through_the_suites_own_recipe(tmp_path: Path) -> None:
+    text = (CONFIG / "suites" / "demo.yaml").read_text()
+    path = tmp_path / "swept.yaml"
+    path.write_text(text.replace("evidence.yaml]", "evidence.yaml, sensitivity.yaml]"))
+    suite = load_suite(path, Path("data"), CONFIG)
+    own = suite.recipe_of("single", "ReConPatch")
+    swept = {n: t.varies for n, t in suite.experiments.tables.items() if n.startswith("sensitiv")}
     assert set(swept.values()) == {
         *("sigma", "ema_momentum", "batch_size", "projection_dimension"),
         *("aggregation", "neighbour_set"),
     }
     for table in swept:
-        recipes = {cell.recipe for cell in cells(demo, table)}
+        recipes = {cell.recipe for cell in cells(suite, table)}
         assert own in recipes
         assert len(recipes) > 1
 
