@@ -115,6 +115,7 @@ def inspect(
     config: Config = Path("config"),
 ) -> None:
     """Check that a category is whole, and list its images, labels and masks."""
+    from reconpatch.datasets.oddities import oddities
     from reconpatch.datasets.source import Source, load_category
     from reconpatch.fetching.catalogue import load_catalogue
     from reconpatch.fetching.inventory import check_category
@@ -122,7 +123,10 @@ def inspect(
     chosen, catalogue = _from_json(Source, source, "--source"), load_catalogue(config)
     if chosen.root and chosen.dataset in catalogue:
         check_category(catalogue[chosen.dataset], chosen.root, category)
-    load_category(chosen, category).write(output)
+    listed = load_category(chosen, category)
+    for oddity in oddities(listed):
+        print(f"{category}: {oddity}.", file=sys.stderr)
+    listed.write(output)
 
 
 @app.command()

@@ -1,6 +1,7 @@
 """The DAG as users run it: in a folder of its own, by snakemake's command line."""
 
 import json
+import os
 import re
 import shutil
 import signal
@@ -165,6 +166,30 @@ def test_a_changed_experiment_reruns_what_depends_on_it_alone(finished: Path) ->
         assert set(re.findall(r"experiment=(\w+)", planned)) == {"tableS1"}
     finally:
         experiments.write_text(TABLES)
+
+
+def test_an_image_overwritten_in_place_is_read_anew(finished: Path) -> None:
+    """Also where size and time stamp are set back to what they were."""
+    image = finished / "images" / "washer" / "test" / "good" / "000.png"
+    before, times = image.read_bytes(), image.stat()
+    image.write_bytes(before[:-20] + bytes(20))
+    os.utime(image, ns=(times.st_atime_ns, times.st_mtime_ns))
+    try:
+        planned = planned_jobs(snakemake(finished, "--dry-run", *TINY_CONFIG))
+        assert planned["inspect"] == 1
+        assert planned["extract"] == len(list((finished / "results" / "features").glob("*/*/*")))
+    finally:
+        image.write_bytes(before)
+
+
+def test_a_replaced_weights_file_has_its_features_made_anew(finished: Path) -> None:
+    replaced = finished / "weights" / "efficientnet_lite0.pth"
+    replaced.parent.mkdir(exist_ok=True)
+    replaced.write_bytes(b"others")
+    try:
+        assert planned_jobs(snakemake(finished, "--dry-run", *TINY_CONFIG))["extract"] > 0
+    finally:
+        replaced.unlink()
 
 
 def test_a_new_table_measures_its_own_runs_and_draws_the_report_anew(finished: Path) -> None:

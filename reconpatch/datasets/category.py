@@ -1,13 +1,13 @@
 """A category: one product of a data set, with its training and test images, labels and masks."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
 from pydantic import TypeAdapter
 
 from reconpatch.utils.errors import InputError
-from reconpatch.utils.files import read_json
+from reconpatch.utils.files import hash_of, read_json
 from reconpatch.utils.record import SEAL, read_record, write_sealed
 
 GOOD = "good"
@@ -49,6 +49,7 @@ class Category:
         train: The training images, all normal.
         test: The test images, normal and anomalous.
         sha256: The hash of all images, labels and masks; it does not depend on their folder.
+        hashes: The SHA-256 of each image and mask, by its path.
     """
 
     dataset: str
@@ -57,12 +58,28 @@ class Category:
     train: tuple[Sample, ...]
     test: tuple[Sample, ...]
     sha256: str
+    hashes: dict[str, str] = field(default_factory=dict)
 
     @property
     def has_masks(self) -> bool:
         """Whether there are anomalous test images and each of them has a mask."""
         anomalous = [sample for sample in self.test if sample.anomalous]
         return bool(anomalous) and all(sample.mask is not None for sample in anomalous)
+
+    def check_unchanged(self) -> None:
+        """Check that the images and masks are those that were listed.
+
+        Raises:
+            InputError: One was changed or is gone since.
+        """
+        for name, sha256 in self.hashes.items():
+            path = Path(name)
+            if not path.is_file() or hash_of(path) != sha256:
+                what = "changed" if path.is_file() else "removed"
+                raise InputError(
+                    f"{path} was {what} after the images were listed; run the same command again: "
+                    "they are listed anew."
+                )
 
     def write(self, path: Path) -> None:
         """Write the category to ``path`` as JSON: paths and labels, not the images themselves."""

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from reconpatch.datasets.category import Category, Sample
-from reconpatch.datasets.images import opened
+from reconpatch.datasets.images import opened, upright_size
 from reconpatch.utils.errors import InputError
 from reconpatch.utils.files import hash_of
 
@@ -31,8 +31,9 @@ def inspect_category(
     for path in _paths((*train, *test)):
         try:
             with opened(path) as image:
+                sizes[path] = upright_size(image)
                 image.verify()
-            hashes[path], sizes[path] = hash_of(path), image.size
+            hashes[path] = hash_of(path)
         except InputError as problem:
             problems.append(str(problem))
     problems += _size_mismatches(test, sizes)
@@ -58,6 +59,7 @@ def inspect_category(
         train=tuple(train),
         test=tuple(test),
         sha256=hashlib.sha256(manifest.encode()).hexdigest(),
+        hashes={str(path): sha256 for path, sha256 in hashes.items()},
     )
 
 

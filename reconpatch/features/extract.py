@@ -46,8 +46,8 @@ def extract(
             image's size decide.
 
     Raises:
-        InputError: an image or mask cannot be read, or the backbone or its weights are not to be
-            had.
+        InputError: an image or mask cannot be read or is not the one that was listed, or the
+            backbone or its weights are not to be had.
     """
     # The same images may have moved.
     category.write(folder / "category.json")
@@ -68,6 +68,8 @@ def extract(
     layer_shapes = write_arrays(
         category, settings, backbone, folder, threads=threads, batch_size=batch_size, watch=watch
     )
+    # Not before, as they may have changed while they were read.
+    category.check_unchanged()
     write_record(
         record,
         made_of,

@@ -6,11 +6,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import ExifTags, Image
 
 from reconpatch.datasets.category import Category
-from reconpatch.datasets.images import open_image
+from reconpatch.datasets.images import open_image, opened, upright_size
 from reconpatch.datasets.mvtec_layout import read_mvtec_layout
+from reconpatch.datasets.oddities import oddities
 from reconpatch.utils.errors import InputError
 
 
@@ -55,6 +56,61 @@ def test_sixteen_bit_image_is_refused_rather_than_clipped(category_folder: Path)
 def test_missing_file_is_named_when_opened(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"gone\.png cannot be read \(No such file"):
         open_image(tmp_path / "gone.png")
+
+
+def test_a_training_image_that_cannot_be_read_is_never_dropped(category_folder: Path) -> None:
+    good = category_folder / "train" / "good"
+    (good / "link.png").symlink_to("not-fetched.png")
+    (good / "folder.png").mkdir()
+    with pytest.raises(InputError) as refused:
+        read(category_folder)
+    assert f"{good / 'link.png'} cannot be read (No such file or directory)" in str(refused.value)
+    assert f"{good / 'folder.png'} cannot be read (Is a directory)" in str(refused.value)
+
+
+def test_an_image_of_absurd_size_is_called_that(tmp_path: Path) -> None:
+    bomb = tmp_path / "bomb.png"
+    Image.new("1", (20_000, 20_000)).save(bomb)
+    with pytest.raises(InputError, match=r"bomb\.png claims more than 178,956,970 pixels"):
+        open_image(bomb)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_an_image_is_turned_as_its_exif_data_say(tmp_path: Path, orientation: int) -> None:
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = orientation
+    path = tmp_path / "turned.png"
+    Image.new("RGB", (32, 24)).save(path, exif=exif)
+    with opened(path) as image:
+        assert upright_size(image) == open_image(path).size
+    assert open_image(path).size == ((32, 24) if orientation < 5 else (24, 32))
+
+
+def test_a_photograph_taken_upright_is_seen_upright(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = 6
+    Image.fromarray(np.array([[0, 255]], dtype=np.uint8)).save(tmp_path / "a.png", exif=exif)
+    assert np.asarray(open_image(tmp_path / "a.png", "L")).tolist() == [[0], [255]]
+
+
+def test_what_is_odd_and_may_be_meant_is_told(category_folder: Path) -> None:
+    masks, test = category_folder / "ground_truth" / "broken", category_folder / "test"
+    (told,) = oddities(read(category_folder))
+    assert told.startswith(f"masks mark every pixel as defective (2, such as {masks}")
+    Image.new("L", (32, 24)).save(masks / "000_mask.png")
+    palette = Image.new("P", (32, 24))
+    palette.putpalette([255, 255, 255, 255, 0, 0])
+    palette.save(masks / "001_mask.png")
+    shutil.copy(category_folder / "train" / "good" / "000.png", test / "good" / "001.png")
+    (category_folder / "train" / "good" / "more.gif").write_bytes(b"GIF")
+    told = "\n".join(oddities(read(category_folder)))
+    for word in (
+        f"{category_folder / 'train' / 'good'} has files that are not read (1, such as more.gif)",
+        f"test images are training images too (1, such as {test / 'good' / '001.png'}",
+        f"masks of anomalous images mark nothing (1, such as {masks / '000_mask.png'})",
+        f"masks mark every pixel as defective (1, such as {masks / '001_mask.png'})",
+    ):
+        assert word in told
 
 
 def test_images_open_in_their_modes(tmp_path: Path) -> None:

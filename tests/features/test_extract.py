@@ -268,6 +268,17 @@ def test_the_identity_augmentation_changes_no_feature_and_no_mask(
     np.testing.assert_array_equal(same.masks(), plain.masks())
 
 
+def test_an_image_that_changes_after_it_was_listed_is_refused(
+    category: Category, tmp_path: Path
+) -> None:
+    changed = category.train[1].image
+    listed = replace(category, hashes={str(changed): hash_of(changed)})
+    Image.new("RGB", (80, 80), "red").save(changed)
+    with pytest.raises(InputError, match=f"{changed} was changed after the images were listed"):
+        extracted(listed, tmp_path)
+    assert not (tmp_path / "features" / "features.json").exists()
+
+
 @pytest.mark.skipif(
     hasattr(faiss, "StandardGpuResources"), reason="faiss-gpu wants a GPU that is there"
 )

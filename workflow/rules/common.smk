@@ -21,6 +21,7 @@ from reconpatch.suites.suite import load_suite
 from reconpatch.suites.cells import panels
 from reconpatch.suites.experiments import title
 from reconpatch.utils.errors import InputError
+from reconpatch.utils.file_states import states
 from reconpatch.utils.fingerprint import code_fingerprint, fingerprint
 from reconpatch.utils.gpu import has_gpu
 from reconpatch.utils.import_graph import PACKAGE
@@ -117,6 +118,30 @@ def category_folders(wildcards):
         for part in ("train", "test", "ground_truth")
         for folder in (category / part).glob("*")
         if folder.is_dir()
+    )
+
+
+def image_states(wildcards, input):
+    """What changes when an image is overwritten in place, which no folder's time tells."""
+    if SOURCES[wildcards.dataset].layout == "demo":
+        # They are drawn by the workflow, and may not be there yet.
+        return ""
+    folders = [Path(name) for name in input if Path(name).is_dir()]
+    return states(
+        file for folder in folders for file in folder.rglob("*") if file.is_file()
+    )
+
+
+def weight_states(wildcards):
+    """What changes when the weights file that somebody put there is replaced.
+
+    One that is downloaded has its hash in its name.
+    """
+    name = EXTRACTIONS[wildcards.patches].features.backbone
+    return states(
+        file
+        for file in Path(config["weights_folder"]).glob(f"{name}.*")
+        if file.is_file()
     )
 
 

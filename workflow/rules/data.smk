@@ -94,6 +94,7 @@ rule inspect:
         kind=lambda wildcards: kind_in(SOURCES[wildcards.dataset], wildcards.category)
         or "unknown",
         code=lambda wildcards: reader_code(SOURCES[wildcards.dataset]),
+        states=image_states,
     shell:
         "reconpatch inspect --source {params.source:q} --category {wildcards.category:q}"
         " --output {output:q} 2>&1 | tee {log:q}"

@@ -23,6 +23,7 @@ rule extract:
     params:
         patches=lambda wildcards: EXTRACTIONS[wildcards.patches].model_dump_json(),
         weights=config["weights_folder"],
+        weight_states=weight_states,
         device=config["device"],
         precision=config["matrix_precision"],
         code=code_fingerprint(*STEPS["extract"]),
