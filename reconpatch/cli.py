@@ -25,7 +25,7 @@ from reconpatch.options import (
     Threads,
     Weights,
 )
-from reconpatch.utils.errors import InputError
+from reconpatch.utils.errors import InputError, disk_trouble
 
 if TYPE_CHECKING:
     from reconpatch.settings.base import Settings
@@ -379,6 +379,8 @@ def main() -> None:
             from reconpatch.utils.halving import out_of_memory
 
             error = out_of_memory(error)
+        if isinstance(error, OSError):
+            error = disk_trouble(error) or error
         if not isinstance(error, InputError):
             raise
         console = Console(stderr=True, highlight=False, soft_wrap=True)

@@ -4,7 +4,7 @@ All that decides a feature's value is here and in what this imports; how weights
 is recorded of it is ``extract``'s.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Never
 
@@ -20,8 +20,10 @@ from reconpatch.features.backbones import Backbone
 from reconpatch.features.images import image_batches, masks
 from reconpatch.features.layer_maps import Shape, pack
 from reconpatch.settings.features import ExtractionSettings, FeatureSettings
+from reconpatch.utils.errors import InputError
 from reconpatch.utils.files import atomic_write
 from reconpatch.utils.halving import Blocks
+from reconpatch.utils.memory_maps import new_array
 
 if TYPE_CHECKING:
     from reconpatch.features.store import Split
@@ -60,7 +62,8 @@ def write_arrays(
         The layer maps' shapes ``(C, h, w)`` where they are stored without aggregation.
 
     Raises:
-        InputError: an image or mask cannot be read.
+        InputError: an image or mask cannot be read, or an image's features are not finite.
+        OSError: the disk has no room for them.
     """
     shapes: list[Shape] = []
     features, augmentation = settings.features, settings.augmentation
@@ -85,7 +88,7 @@ def write_arrays(
                 batches = image_batches(
                     images, features, batch_size, threads, augmentation=augmentation
                 )
-                found = _write_split(backbone, batches, features, len(images), aside, progress)
+                found = _write_split(backbone, batches, features, images, aside, progress)
                 shapes = found or shapes
     return shapes
 
@@ -94,7 +97,7 @@ def _write_split(
     backbone: Backbone,
     batches: Iterator[Tensor],
     settings: FeatureSettings,
-    count: int,
+    images: Sequence[Path],
     path: Path,
     progress: "tqdm[Never]",
 ) -> list[Shape]:
@@ -104,8 +107,8 @@ def _write_split(
     array = None
     row = 0
 
-    def passed(images: Tensor) -> npt.NDArray[np.float32]:
-        maps = backbone(images.to(device))
+    def passed(batch: Tensor) -> npt.NDArray[np.float32]:
+        maps = backbone(batch.to(device))
         if settings.aggregation == "none":
             shapes[:] = [(each.shape[1], each.shape[2], each.shape[3]) for each in maps]
             found: npt.NDArray[np.float32] = pack(maps).cpu().numpy()
@@ -113,15 +116,27 @@ def _write_split(
             found = patch_features(maps, settings).cpu().numpy()
         return found
 
-    blocks = Blocks(count)
+    blocks = Blocks(len(images))
     for patches in (made for batch in batches for made in blocks(passed, batch)):
         if array is None:
-            shape = (count, *patches.shape[1:])
-            array = np.lib.format.open_memmap(path, "w+", dtype=settings.stored_as, shape=shape)
+            shape = (len(images), *patches.shape[1:])
+            array = new_array(path, settings.stored_as, shape)
         array[row : row + len(patches)] = patches
+        _check_finite(array[row : row + len(patches)], images[row:], settings)
         row += len(patches)
         progress.update(len(patches))
     if array is None:
-        array = np.lib.format.open_memmap(path, "w+", dtype=settings.stored_as, shape=(0, 0, 0, 0))
+        array = new_array(path, settings.stored_as, (0, 0, 0, 0))
     array.flush()
     return shapes
+
+
+def _check_finite(
+    rows: npt.NDArray[np.floating], images: Sequence[Path], settings: FeatureSettings
+) -> None:
+    for patches, image in zip(rows, images, strict=False):
+        if not np.isfinite(patches).all():
+            remedy = f"look for damaged weights of {settings.backbone}"
+            if settings.stored_as == "float16":
+                remedy += ", or set stored_as to float32, as float16 ends at 65,504"
+            raise InputError(f"Features of {image} are not finite numbers: {remedy}.")

@@ -17,6 +17,7 @@ from reconpatch.refinement.textures import Textures
 from reconpatch.settings.detection import MapSettings
 from reconpatch.settings.refinement import RefinementSettings
 from reconpatch.utils.files import atomic_write
+from reconpatch.utils.memory_maps import new_array
 
 
 @dataclass(frozen=True)
@@ -65,8 +66,8 @@ def write_pool(
         atomic_write(folder / "images.npy") as image_file,
         atomic_write(folder / "masks.npy") as mask_file,
     ):
-        pixels = np.lib.format.open_memmap(image_file, "w+", np.uint8, (*shape, 3))
-        masks = np.lib.format.open_memmap(mask_file, "w+", np.bool_, shape)
+        pixels = new_array(image_file, np.uint8, (*shape, 3))
+        masks = new_array(mask_file, np.bool_, shape)
         each = (image for batch in images for image in batch)
         for row, tensor in enumerate(tqdm(each, description, count, unit="image", delay=10)):
             normal = tensor.permute(1, 2, 0).numpy()
@@ -96,7 +97,7 @@ def read_pool(
     """
     images, masks = (np.load(folder / f"{name}.npy", mmap_mode="r") for name in ("images", "masks"))
     with atomic_write(folder / "maps.npy") as aside:
-        maps = np.lib.format.open_memmap(aside, "w+", np.float32, masks.shape)
+        maps = new_array(aside, np.float32, masks.shape)
         for row in range(len(maps)):
             of_models = [anomaly_maps(each[row], masks.shape[2], settings) for each in scores]
             maps[row] = np.mean(of_models, axis=0)

@@ -268,6 +268,17 @@ def test_the_identity_augmentation_changes_no_feature_and_no_mask(
     np.testing.assert_array_equal(same.masks(), plain.masks())
 
 
+def test_features_that_are_not_finite_are_refused_with_their_image(
+    category: Category, tmp_path: Path, weights_folder: Path, tiny_weights: dict[str, Tensor]
+) -> None:
+    damaged = {name: tensor.clone() for name, tensor in tiny_weights.items()}
+    next(iter(damaged.values())).fill_(float("nan"))
+    save_file(damaged, weights_folder / "test_resnet.safetensors")
+    with pytest.raises(InputError, match=f"Features of {category.train[0].image} are not finite"):
+        extracted(category, tmp_path)
+    assert not (tmp_path / "features" / "train.npy").exists()
+
+
 def test_an_image_that_changes_after_it_was_listed_is_refused(
     category: Category, tmp_path: Path
 ) -> None:
