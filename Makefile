@@ -4,13 +4,14 @@ BIN := .venv/bin
 
 SUITE ?= paper
 
-.PHONY: demo data docs test test-slurm bench gpu-check format help
+.PHONY: demo data docs test test-kills test-slurm bench gpu-check format help
 help:
 	@echo "make demo    install into .venv, run the demo suite, print its tables"
 	@echo "make data    fetch the data sets and weights that SUITE=$(SUITE) needs, and start no work;"
 	@echo "             DATA=DIR is where they lie, ACCEPT=mvtec accepts MVTec AD's licence"
 	@echo "make test    install into .venv, check format, lint and types, run the tests"
 	@echo "make test-slurm  install into .venv, run a small suite through a Slurm on this machine (as root)"
+	@echo "make test-kills  install into .venv, kill a small suite 20 times and compare its tables"
 	@echo "make bench   install into .venv-bench, measure beside others' code (15 minutes; QUICK=1: 3);"
 	@echo "             DATA=DIR takes the images from MVTec AD's category folders in DIR"
 	@echo "make gpu-check  install into .venv, check every step on this machine's GPU (8 minutes);"
@@ -37,6 +38,9 @@ test: .venv/installed-dev
 
 docs: .venv/installed-dev
 	$(BIN)/sphinx-build --quiet --fail-on-warning --keep-going docs site
+
+test-kills: .venv/installed-dev
+	RECONPATCH_TEST_KILLS=20 $(BIN)/pytest -s tests/test_kills.py
 
 test-slurm: .venv/installed-dev
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-clusters.txt

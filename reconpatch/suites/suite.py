@@ -89,8 +89,8 @@ class Suite(Settings):
     Attributes:
         recipe: what all recipes start from.
         refinement: what all refinements start from.
-        methods: what a method changes in it. A method that is named here has a column in the
-            tables that show every method.
+        methods: what a method changes in it; a list of names changes nothing. A method that is
+            named here has a column in the tables that show every method.
         models: what stands for the paper's models.
         grids: the rows, columns or categories of a table or a figure that the suite takes; all of a
             side of which it says nothing.
@@ -112,6 +112,11 @@ class Suite(Settings):
     more_seeds: dict[str, tuple[int, ...]] = Field(default_factory=dict)
     extra_datasets: dict[str, Path] = Field(default_factory=dict)
     experiments: Experiments
+
+    @field_validator("methods", mode="before")
+    @classmethod
+    def _named(cls, methods: object) -> object:
+        return {name: {} for name in methods} if isinstance(methods, list) else methods
 
     @field_validator("seeds")
     @classmethod

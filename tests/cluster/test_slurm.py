@@ -6,14 +6,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from hashlib import sha256
 from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 
 from tests.cluster.slurm import Slurm, missing
-from tests.conftest import TINY_CONFIG, write_checkout
+from tests.conftest import TINY_CONFIG, fingerprints, write_checkout
 
 pytestmark = pytest.mark.skipif(
     "RECONPATCH_TEST_SLURM" not in os.environ, reason="minutes: make test-slurm runs these"
@@ -33,16 +32,6 @@ def slurm(tmp_path: Path) -> Iterator[Slurm]:
         pytest.fail("No snakemake-executor-plugin-slurm: pip install -r requirements-clusters.txt.")
     with Slurm(tmp_path) as cluster:
         yield cluster
-
-
-def fingerprints(folder: Path) -> dict[str, str]:
-    """The hashes of all tables whose cells no clock decides."""
-    tables = sorted((folder / "reports" / "tiny" / "tables").glob("*.csv"))
-    return {
-        path.name: sha256(path.read_bytes()).hexdigest()
-        for path in tables
-        if path.stem != "tableS6"
-    }
 
 
 def wait_for_job(slurm: Slurm, of: str, run: "subprocess.Popen[bytes]", log: Path) -> str:

@@ -36,7 +36,7 @@ def load(folder: Path, text: str) -> Suite:
     return load_suite(path, folder, CONFIG)
 
 
-@pytest.mark.parametrize("name", ["demo", "elpv", "mvtec-lite", "paper"])
+@pytest.mark.parametrize("name", ["demo", "elpv", "extended", "mvtec-lite", "paper"])
 def test_suites_that_come_with_the_project_are_valid(name: str) -> None:
     suite = load_suite(CONFIG / "suites" / f"{name}.yaml", Path("data"), CONFIG)
     if name != "mvtec-lite":  # It takes the categories that it finds.
@@ -54,6 +54,17 @@ def test_a_model_changes_what_it_names_and_keeps_the_rest(tmp_path: Path) -> Non
     assert patchcore.learned is None
     assert recipe.detection == DetectionSettings(coreset_share=0.2)
     assert patchcore.detection == PatchCoreDetectionSettings(coreset_share=0.2)
+
+
+def test_methods_may_be_named_without_changes(tmp_path: Path) -> None:
+    mapped = load(tmp_path, WHOLE)
+    text = WHOLE.replace("  ReConPatch: {representation: {epochs: 3}}\n", "  [PatchCore, PaDiM]\n")
+    named = load(tmp_path, text)
+    assert named.methods == {"PatchCore": {}, "PaDiM": {}}
+    assert "PaDiM (small)" in {cell.column for cell in cells(named, "table5")}
+    assert "PaDiM (small)" not in {cell.column for cell in cells(mapped, "table5")}
+    with pytest.raises(InputError, match="PaDim"):
+        load(tmp_path, text.replace("PaDiM", "PaDim"))
 
 
 def test_seeds_multiply_the_runs_and_grids_thin_them_out(tmp_path: Path) -> None:
