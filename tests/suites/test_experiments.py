@@ -66,7 +66,7 @@ def test_fifteen_tables_and_eight_figures_are_there(demo: Suite) -> None:
     assert undrawn == ["ranks1"]
     # A figure's grid may name categories, as a table's may.
     assert {place.category for _, place, _ in panels(demo, "figureS2")} == {"weave"}
-    assert {place.category for _, place, _ in panels(demo, "figureS3")} == {"washer", "weave"}
+    assert {place.category for _, place, _ in panels(demo, "figure4")} == {"washer"}
     assert all(cell.recipe for table in demo.experiments.tables for cell in cells(demo, table))
 
 
