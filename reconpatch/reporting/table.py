@@ -14,6 +14,7 @@ import pandas as pd
 
 from reconpatch.evaluation.bootstrap import interval
 from reconpatch.evaluation.evaluate import REPLICATES
+from reconpatch.reporting.comparable import is_comparable
 from reconpatch.reporting.cost import COSTS
 from reconpatch.reporting.formats import METRICS, NOT_MEASURED, NOT_RUN
 from reconpatch.settings.composed import AnyRecipe
@@ -35,6 +36,7 @@ COLUMNS = [
     "high",
     "reason",
     "environment",
+    "comparable",
 ]
 """The columns of every tidy table. AUROC is in percent, time in milliseconds, runs a JSON list."""
 
@@ -109,7 +111,8 @@ def table(suite: Suite, name: str, results: Results, published: pd.DataFrame) ->
     folders below ``results/runs``, as a JSON list. What was not measured is blank, with its
     ``reason``. A category without masks has no pixel value to miss: pixel means leave it out.
     ``paper`` is as printed. ``environment`` says on what kind of device, with which torch and
-    FAISS, a value was measured; several are separated by semicolons.
+    FAISS, a value was measured; several are separated by semicolons. ``comparable`` says whether it
+    may be held against the paper's (``is_comparable``).
 
     What the paper prints is ``published``, as text: ``row, column, metric, value``.
     """
@@ -122,6 +125,7 @@ def table(suite: Suite, name: str, results: Results, published: pd.DataFrame) ->
             "column": cell.column,
             "metric": cell.metric,
             "paper": paper.get((*cell.paper, cell.metric)),
+            "comparable": is_comparable(suite, cell),
             **_record(cell, seeds_of(suite, name, cell), results),
         }
         for cell in asked

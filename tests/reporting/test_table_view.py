@@ -33,7 +33,8 @@ MANY = '["set/a/abc/0", "set/a/abc/1", "set/a/def/0", "set/a/def/1"]'
 def test_a_figure_shows_all_that_is_known_of_it_and_leads_to_its_runs() -> None:
     known = {"measured": 98.0, "paper": "99.50", "std": 0.5, "low": 96.0, "high": 100.0}
     found = figures(
-        cell("one", **known, runs='["set/bottle/abc/0"]'),
+        cell("one", **known, comparable=True, runs='["set/bottle/abc/0"]'),
+        cell("elsewhere", **known, comparable=False),
         cell("many", measured=1.0, runs=MANY),
         cell(
             "gone", paper="97", reason="not measured: set/bottle/abc/0", runs='["set/bottle/abc/0"]'
@@ -42,6 +43,7 @@ def test_a_figure_shows_all_that_is_known_of_it_and_leads_to_its_runs() -> None:
     )
     one = found["one"]
     assert (one.measured, one.paper, one.difference) == ("98.00", "99.50", "▼ −1.50")
+    assert (found["elsewhere"].paper, found["elsewhere"].difference) == ("99.50", None)
     assert (one.spread, one.interval) == ("0.50", "96.00 to 100.00")
     assert one.links == (("run-set/bottle/abc/0", "set/bottle/abc/0"),)
     assert [link for link, _ in found["many"].links] == ["recipe-abc", "recipe-def"]
@@ -100,8 +102,11 @@ def test_what_runs_share_is_counted_once() -> None:
     assert (evaluation.times, evaluation.total, evaluation.longest) == (3, 8.0, 4.0)
 
 
-def test_a_sweep_is_summed_up_by_its_ends_and_whether_their_intervals_part() -> None:
-    demo = load_suite(CONFIG / "suites" / "demo.yaml", Path("data"), CONFIG)
+def test_a_sweep_is_summed_up_by_its_ends_and_whether_their_intervals_part(tmp_path: Path) -> None:
+    text = (CONFIG / "suites" / "demo.yaml").read_text()
+    path = tmp_path / "swept.yaml"
+    path.write_text(text.replace("evidence.yaml]", "evidence.yaml, sensitivity.yaml]"))
+    demo = load_suite(path, Path("data"), CONFIG)
     nothing = pd.DataFrame(columns=COLUMNS)
     tables = dict.fromkeys(demo.experiments.tables, nothing)
     for name, high in (("sensitivity1", 91.0), ("sensitivity2", 93.0)):

@@ -21,7 +21,9 @@ class CellView:
 
     Attributes:
         value: what the column is sorted by; None sorts last.
-        difference: measured less printed, with its sign, after an arrow that says the same.
+        comparable: whether the paper's figure is of the same data, backbone and image size.
+        difference: measured less printed, with its sign, after an arrow that says the same; None
+            where they are not comparable.
         spread: the standard deviation over seeds.
         links: the places on the page that tell of its runs, with their names.
         ours: whether we run what it is about.
@@ -31,6 +33,7 @@ class CellView:
     value: float | None = None
     measured: str | None = None
     paper: str | None = None
+    comparable: bool = False
     difference: str | None = None
     spread: str | None = None
     interval: str | None = None
@@ -110,12 +113,15 @@ def _cell(record: dict[Any, Any], mixed: bool) -> CellView:
     if measured is None:
         value = None if ours or paper is None else float(paper)
         return CellView(value, paper=paper, reason=record["reason"] if ours else None, ours=ours)
+    comparable = bool(record["comparable"])
+    printed = float(paper) if comparable and paper is not None else None
     low, high, spread = record["low"], record["high"], record["std"]
     return CellView(
         value=measured,
         measured=form.text(measured),
         paper=paper,
-        difference=None if paper is None else signed(measured - float(paper), form.decimals),
+        comparable=comparable,
+        difference=None if printed is None else signed(measured - printed, form.decimals),
         spread=None if spread is None else form.text(spread),
         interval=None if low is None else f"{form.text(low)} to {form.text(high)}",
         links=tuple(_links(record["runs"])),
