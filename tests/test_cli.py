@@ -62,15 +62,15 @@ def refused(
         (f"{MEASURE} nosuch --dataset b --category c", ["--experiment nosuch", "table5"]),
         (f"{MEASURE} table5 --dataset nosuch --category c", ["--dataset nosuch", DRAWN]),
         (
-            f"{MEASURE} table5 --dataset {DRAWN} --category nosuch",
+            f"{MEASURE} table4 --dataset {DRAWN} --category nosuch",
             ["Suite demo has nothing to measure for --category nosuch; there are: washer, weave."],
         ),
         (
-            f"{MEASURE} table5 --dataset {DRAWN} --category washer --device nosuch",
+            f"{MEASURE} table4 --dataset {DRAWN} --category washer --device nosuch",
             ["Device nosuch is not to be had"],
         ),
         (
-            f"{MEASURE} table5 --dataset {DRAWN} --category washer --results nosuch",
+            f"{MEASURE} table4 --dataset {DRAWN} --category washer --results nosuch",
             ["nosuch/features/", "snakemake --cores all --config suite=demo"],
         ),
         ("time-inference --suite nosuch", ["no suite nosuch"]),
@@ -80,7 +80,7 @@ def refused(
         ("figure --suite demo --name table5", ["no figure table5"]),
         (
             "figure --suite demo --name ranks1",
-            ["methods are ranked over 5 categories or more, and the suite has 2"],
+            ["methods are ranked over 5 categories or more, and the suite has 1"],
         ),
         (
             "figure --suite elpv --name figureS4",
@@ -91,7 +91,7 @@ def refused(
         ("preview-defects --output p.png --suite nosuch --category a", ["no suite nosuch"]),
         (
             "preview-defects --output p.png --suite demo --category nosuch",
-            ["no category nosuch; it has washer, weave, mono, poly."],
+            ["no category nosuch; it has washer, weave, poly."],
         ),
         ("preview-defects --output p.png --suite demo", ["Choose the images"]),
         ("plan --suite nosuch", ["no suite nosuch"]),
