@@ -9,24 +9,46 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from reconpatch.estimation.estimators import CFA as CFA
+    from reconpatch.estimation.estimators import CFLOW as CFLOW
+    from reconpatch.estimation.estimators import PNI as PNI
+    from reconpatch.estimation.estimators import RD4AD as RD4AD
     from reconpatch.estimation.estimators import SPADE as SPADE
+    from reconpatch.estimation.estimators import FastFlow as FastFlow
     from reconpatch.estimation.estimators import MHPatchcore as MHPatchcore
     from reconpatch.estimation.estimators import PaDiM as PaDiM
     from reconpatch.estimation.estimators import PatchCore as PatchCore
     from reconpatch.estimation.estimators import ReConPatch as ReConPatch
     from reconpatch.estimation.estimators import load as load
+    from reconpatch.estimation.streaming import stream as stream
 
 __version__ = "0.1.0"
 
-_ESTIMATION = ("MHPatchcore", "PaDiM", "PatchCore", "ReConPatch", "SPADE", "load")
+_ESTIMATORS = (
+    "CFA",
+    "CFLOW",
+    "PNI",
+    "RD4AD",
+    "SPADE",
+    "FastFlow",
+    "MHPatchcore",
+    "PaDiM",
+    "PatchCore",
+    "ReConPatch",
+    "load",
+)
+_HOMES = {
+    **dict.fromkeys(_ESTIMATORS, "reconpatch.estimation.estimators"),
+    "stream": "reconpatch.estimation.streaming",
+}
 
 
 def __getattr__(name: str) -> Any:
     """Import an estimator when it is asked for; most of the package needs no torch."""
-    if name in _ESTIMATION:
-        return getattr(import_module("reconpatch.estimation.estimators"), name)
+    if name in _HOMES:
+        return getattr(import_module(_HOMES[name]), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
-    return sorted([*globals(), *_ESTIMATION])
+    return sorted([*globals(), *_HOMES])

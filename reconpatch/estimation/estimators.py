@@ -4,9 +4,25 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from reconpatch.detection.scores import Scores
 from reconpatch.estimation.detector import Detector
 from reconpatch.estimation.model_folder import read_record
-from reconpatch.methods import mh_patchcore, padim, patchcore, reconpatch, spade
+from reconpatch.features.layer_maps import taken
+from reconpatch.methods import (
+    cfa,
+    cflow,
+    fastflow,
+    mh_patchcore,
+    padim,
+    patchcore,
+    pni,
+    rd4ad,
+    reconpatch,
+    spade,
+)
+from reconpatch.methods.method import Method, TrainingSet
 from reconpatch.utils.errors import InputError
 
 
@@ -134,8 +150,96 @@ class SPADE(Detector):
     method = spade.SPADE
 
 
+class _Trained(Detector):
+    """A detector whose networks train by epochs.
+
+    Such a method cannot score an image as if it had not been trained on it. So a share of the
+    images is held out, and the thresholds come from those.
+
+    Args:
+        epochs: of the training; None has the method's default, which suits a GPU.
+        held_out: the share of images that are not trained on.
+        parameters: ``Detector``'s.
+    """
+
+    def __init__(
+        self,
+        *,
+        epochs: int | None = None,
+        held_out: float = 0.2,
+        backbone: str = "efficientnet_lite0",
+        size: int = 224,
+        resize_to: str = "square",
+        crop: int | None = None,
+        seed: int = 0,
+        false_alarm_rate: float = 0.05,
+        device: str = "auto",
+        threads: int = 2,
+        weights: str | PathLike[str] = "weights",
+    ) -> None:
+        super().__init__(
+            backbone=backbone,
+            size=size,
+            resize_to=resize_to,
+            crop=crop,
+            seed=seed,
+            false_alarm_rate=false_alarm_rate,
+            device=device,
+            threads=threads,
+            weights=weights,
+        )
+        self.epochs = epochs
+        self.held_out = held_out
+
+    def _settings(self) -> dict[str, Any]:
+        return {} if self.epochs is None else {"epochs": self.epochs}
+
+    def _fit(self, method: Method[Any], patches: Any) -> Scores:
+        count = round(self.held_out * len(patches)) if 0 < self.held_out < 1 else 0
+        if not 0 < count < len(patches):
+            raise InputError(
+                f"held_out {self.held_out} of {len(patches)} images holds out {count}; it must "
+                "leave one or more to train on, and hold out one or more for the threshold."
+            )
+        order = np.random.default_rng(self.seed).permutation(len(patches))
+        held_out, kept = (np.sort(rows) for rows in np.split(order, [count]))
+        method.fit(TrainingSet(taken(patches, kept), self.seed, "images"))
+        return method.score(taken(patches, held_out))
+
+
+class CFA(_Trained):
+    """CFA: distances to a memory bank in a space trained for it; see ``_Trained``."""
+
+    method = cfa.CFA
+
+
+class CFLOW(_Trained):
+    """CFLOW-AD: likelihoods by conditional normalising flows; see ``_Trained``."""
+
+    method = cflow.CFLOW
+
+
+class FastFlow(_Trained):
+    """FastFlow: likelihoods by two-dimensional normalising flows; see ``_Trained``."""
+
+    method = fastflow.FastFlow
+
+
+class PNI(_Trained):
+    """PNI: likelihoods by position and neighbourhood; see ``_Trained``."""
+
+    method = pni.PNI
+
+
+class RD4AD(_Trained):
+    """RD4AD: how far a decoder's maps are from the backbone's; see ``_Trained``."""
+
+    method = rd4ad.RD4AD
+
+
 ESTIMATORS: dict[str, type[Detector]] = {
-    kind.__name__: kind for kind in (ReConPatch, PatchCore, MHPatchcore, PaDiM, SPADE)
+    kind.__name__: kind
+    for kind in (ReConPatch, PatchCore, MHPatchcore, PaDiM, SPADE, PNI, FastFlow, CFLOW, CFA, RD4AD)
 }
 """Every estimator by its method's name."""
 

@@ -3,16 +3,17 @@
 import json
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field, ValidationError
-from safetensors.torch import load_file, save_file
-from torch import Tensor
 
 from reconpatch.estimation.folders import atomic_folder
 from reconpatch.settings.base import Settings, readable
 from reconpatch.utils.errors import InputError
 from reconpatch.utils.files import hash_of
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 RECORD = "model.json"
 TENSORS = ("model.safetensors", "representation.safetensors")
@@ -29,6 +30,8 @@ class Model(Settings):
         threshold: of images.
         map_threshold: of maps.
         training_scores: of the training images, each left out.
+        fitted_images: how many images it is fitted on.
+        images: where the training images lie, to add to them; empty where they were no files.
         files: the hashes of the other files.
         version: the package that wrote it.
         form: of this file.
@@ -41,19 +44,23 @@ class Model(Settings):
     threshold: float
     map_threshold: float
     training_scores: tuple[float, ...]
+    fitted_images: int
+    images: tuple[str, ...] = ()
     files: dict[str, str] = Field(default_factory=dict)
     version: str = ""
     form: Literal[1] = 1
 
 
 def write_model(
-    folder: Path, model: Model, fitted: dict[str, Tensor], representation: dict[str, Tensor]
+    folder: Path, model: Model, fitted: "dict[str, Tensor]", representation: "dict[str, Tensor]"
 ) -> None:
     """Write a model to a new folder, whole or not at all.
 
     Raises:
         InputError: the folder exists and is not empty.
     """
+    from safetensors.torch import save_file
+
     with atomic_folder(folder) as aside:
         hashes = {}
         for name, tensors in zip(TENSORS, (fitted, representation), strict=True):
@@ -83,12 +90,14 @@ def read_record(folder: Path) -> Model:
         raise InputError(f"{path} is damaged ({readable(error)}); fit anew.") from None
 
 
-def read_model(folder: Path) -> tuple[Model, dict[str, Tensor], dict[str, Tensor]]:
+def read_model(folder: Path) -> "tuple[Model, dict[str, Tensor], dict[str, Tensor]]":
     """Return a model, its fitted tensors and its representation's.
 
     Raises:
         InputError: the folder holds no model, or a file of it is missing or damaged.
     """
+    from safetensors.torch import load_file
+
     model = read_record(folder)
     for name in TENSORS:
         path = folder / name

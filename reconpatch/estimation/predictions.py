@@ -1,8 +1,8 @@
 """What ``reconpatch predict`` writes: scores, overlays, and a contact sheet to look through."""
 
 import sys
+import time
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -12,12 +12,10 @@ import pandas as pd
 from jinja2 import Environment, StrictUndefined
 from tqdm import tqdm
 
-from reconpatch.datasets.images import open_image
-from reconpatch.detection.scores import Scores
 from reconpatch.estimation.detector import Detector
-from reconpatch.estimation.folders import atomic_folder, check_free
+from reconpatch.estimation.folders import atomic_folder
 from reconpatch.estimation.overlay import overlay
-from reconpatch.estimation.sources import images_in
+from reconpatch.estimation.streaming import stream
 from reconpatch.utils.errors import InputError
 
 
@@ -38,70 +36,51 @@ class Predictions:
     Attributes:
         images: those that could be read, in the order of their names.
         unreadable: what is wrong with each of the others.
+        images_a_second: read, scored and drawn.
     """
 
     images: list[Prediction]
     unreadable: list[str]
+    images_a_second: float
 
 
-def write_predictions(detector: Detector, images: Path, output: Path) -> Predictions:
-    """Score an image or a folder's images, and write all about them to a new folder.
+def write_predictions(detector: Detector, paths: Sequence[Path], output: Path) -> Predictions:
+    """Score image files, and write all about them to a new folder.
 
     There go ``scores.csv``, ``overlays/`` with a PNG an image, and ``index.html``, which shows them
     from the highest score down. Images that cannot be read are named there and left out.
 
     Raises:
-        InputError: there is no image, none can be read, or ``output`` is not empty.
+        InputError: no image can be read, or ``output`` is not empty.
     """
-    check_free(output)
-    paths = images_in(images) if images.is_dir() else [images]
-    readable, unreadable = _readable(paths, detector.threads)
-    if not readable:
-        raise InputError(
-            f"None of {len(paths)} images in {images} can be read. {unreadable[0]}"
-            if images.is_dir()
-            else unreadable[0]
-        )
-    scores = detector.examine(readable)
-    anomalous = scores.images > detector.threshold_
-    found = [
-        Prediction(str(path), score, detector.threshold_, above)
-        for path, score, above in zip(
-            readable, scores.images.tolist(), anomalous.tolist(), strict=True
-        )
-    ]
+    found, unreadable, start = [], [], time.perf_counter()
     with atomic_folder(output) as aside:
-        pd.DataFrame([asdict(row) for row in found]).to_csv(aside / "scores.csv", index=False)
         (aside / "overlays").mkdir()
-        for number, path in enumerate(tqdm(readable, desc="overlays", unit="image")):
-            part = slice(number, number + 1)
-            (anomaly_map,) = detector.maps_of(Scores(scores.images[part], scores.patches[part]))
+        findings = stream(detector, paths)
+        for finding in tqdm(findings, total=len(paths), desc="images", unit="image"):
+            path = finding.image
+            if finding.scores is None:
+                unreadable.append(str(finding.trouble))
+                continue
+            (score,) = finding.scores.images.tolist()
+            found.append(Prediction(str(path), score, detector.threshold_, finding.anomalous))
+            (anomaly_map,) = detector.maps_of(finding.scores)
             drawn = overlay(path, anomaly_map, detector.map_threshold_, detector.recipe_.features)
             drawn.save(aside / "overlays" / f"{path.name}.png", compress_level=1)
-        page = _sheet(detector, images, Predictions(found, unreadable))
+        if not found:
+            none = f"None of {len(paths)} images can be read. " if len(paths) > 1 else ""
+            raise InputError(f"{none}{unreadable[0]}")
+        pd.DataFrame([asdict(row) for row in found]).to_csv(aside / "scores.csv", index=False)
+        rate = len(found) / (time.perf_counter() - start)
+        predictions = Predictions(found, unreadable, rate)
+        page = _sheet(detector, predictions)
         (aside / "index.html").write_text(page, encoding="utf-8")
-    return Predictions(found, unreadable)
+    return predictions
 
 
-def _readable(paths: Sequence[Path], threads: int) -> tuple[list[Path], list[str]]:
-    """The images that can be decoded to their end, and what is wrong with the others."""
-
-    def trouble(path: Path) -> str | None:
-        try:
-            open_image(path)
-        except InputError as error:
-            return str(error)
-        return None
-
-    with ThreadPoolExecutor(threads) as pool:
-        found = list(tqdm(pool.map(trouble, paths), total=len(paths), desc="reading", unit="image"))
-    whole = [path for path, why in zip(paths, found, strict=True) if why is None]
-    return whole, [why for why in found if why is not None]
-
-
-def _sheet(detector: Detector, images: Path, predictions: Predictions) -> str:
+def _sheet(detector: Detector, predictions: Predictions) -> str:
     """The contact sheet as HTML; it takes nothing from elsewhere but the overlays beside it."""
-    training = len(detector.training_scores_)
+    judged = len(detector.training_scores_)
     rows = sorted(predictions.images, key=lambda row: row.score, reverse=True)
     environment = Environment(
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
@@ -110,14 +89,14 @@ def _sheet(detector: Detector, images: Path, predictions: Predictions) -> str:
     environment.filters["name"] = lambda path: Path(path).name
     template = environment.from_string((files(__package__) / "sheet.html").read_text("utf-8"))
     return template.render(
-        source=str(images),
+        source=str(Path(rows[0].path).parent),
         method=detector.method.name(),
         rows=rows,
         anomalous=sum(row.anomalous for row in rows),
         threshold=detector.threshold_,
         # Few images do not let the threshold have the rate that was asked for.
-        rate=100 * max(detector.false_alarm_rate, 1 / (training + 1)),
-        training=training,
+        rate=100 * max(detector.false_alarm_rate, 1 / (judged + 1)),
+        training=detector.fitted_images_,
         cropped=detector.recipe_.features.crop is not None,
         unreadable=predictions.unreadable,
     )

@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image
 from torch import Tensor
 
-from reconpatch.datasets.images import SUFFIXES, list_images
+from reconpatch.estimation.folders import images_in
 from reconpatch.utils.errors import InputError
 
 Source = Path | Image.Image
@@ -46,22 +46,6 @@ def as_sources(images: Any) -> list[Source]:
     if not sources:
         raise InputError("There is no image in the list; give one or more.")
     return sources
-
-
-def images_in(folder: Path) -> list[Path]:
-    """Return the image files in a folder, sorted by name.
-
-    Raises:
-        InputError: there is no such folder, or no image in it.
-    """
-    if not folder.is_dir():
-        raise InputError(f"{folder} is not a folder; give one that holds images.")
-    if found := list_images(folder):
-        return found
-    below = [path for level in ("*", "*/*") for path in sorted(folder.glob(level)) if path.is_dir()]
-    holding = [str(path.relative_to(folder)) for path in below if list_images(path)]
-    remedy = f"give one of its folders: {', '.join(holding)}" if holding else "put some there"
-    raise InputError(f"{folder} holds no image ({', '.join(sorted(SUFFIXES))}); {remedy}.")
 
 
 def as_files(sources: Sequence[Source], folder: Path) -> list[Path]:

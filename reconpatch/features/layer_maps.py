@@ -53,3 +53,10 @@ class LayerMaps:
         packed = torch.as_tensor(self.packed)
         parts = packed.split([c * h * w for c, h, w in self.shapes], dim=1)
         return [p.unflatten(1, shape) for p, shape in zip(parts, self.shapes, strict=True)]
+
+
+def taken(patches: Any, images: npt.NDArray[np.intp]) -> Any:
+    """Return the patch features or layer maps of some images, copied."""
+    if isinstance(patches, LayerMaps):
+        return LayerMaps(patches.packed[images], patches.shapes)
+    return patches[images]

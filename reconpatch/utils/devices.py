@@ -2,6 +2,7 @@
 
 import ctypes
 import os
+import sys
 from typing import Literal
 
 import torch
@@ -91,7 +92,8 @@ def _keep_freed_matrices() -> None:
     keeps them would grow by what it cannot fit together again.
     """
     trim_threshold, mmap_threshold = -1, -3
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    # Windows has no library of this kind, and not every Linux has glibc's.
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
     if mallopt:
         mallopt(mmap_threshold, 8 << 20)
         mallopt(trim_threshold, 128 << 20)

@@ -1,7 +1,6 @@
 """What a result must say of itself: versions, machine, commit, seconds, peak memory."""
 
 import platform
-import resource
 import subprocess
 import sys
 import time
@@ -85,9 +84,22 @@ class Stopwatch:
 
     def record(self) -> dict[str, Any]:
         """Return the seconds a step and the process's peak resident memory in MiB."""
-        # ru_maxrss counts bytes on macOS and KiB elsewhere.
-        unit = 2**20 if sys.platform == "darwin" else 2**10
         return {
             "seconds": {step: round(seconds, 3) for step, seconds in self.seconds.items()},
-            "peak_mib": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit),
+            "peak_mib": round(_peak_bytes() / 2**20),
         }
+
+
+def _peak_bytes() -> int:
+    """The most memory that this process had."""
+    if sys.platform == "win32":
+        import psutil
+
+        return int(psutil.Process().memory_info().peak_wset)
+    # Windows has no such module.
+    import resource
+
+    # It counts bytes on macOS and KiB elsewhere.
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (
+        1 if sys.platform == "darwin" else 2**10
+    )

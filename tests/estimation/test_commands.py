@@ -185,9 +185,10 @@ def test_a_command_that_fails_leaves_nothing(
 ) -> None:
     images = tmp_path / "images"
     images.mkdir()
-    (images / "cut.png").write_bytes(b"no image")
+    for name in ("cut.png", "void.png"):
+        (images / name).write_bytes(b"no image")
     complaint = run("predict", model, images, "--output", tmp_path / "out", *ON_CPU, code=2)
-    assert "None of 1 images" in complaint
+    assert "None of 2 images" in complaint
     assert [path.name for path in tmp_path.iterdir()] == ["images"]
 
 

@@ -1,7 +1,9 @@
 """The estimators: the DAG's scores on somebody's own images, in scikit-learn's form."""
 
+import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -16,14 +18,19 @@ import reconpatch as package
 from reconpatch.datasets.mvtec_layout import read_mvtec_layout
 from reconpatch.estimation.detector import Detector, threshold_at
 from reconpatch.estimation.estimators import (
+    CFA,
+    CFLOW,
     ESTIMATORS,
+    RD4AD,
     SPADE,
+    FastFlow,
     MHPatchcore,
     PaDiM,
     PatchCore,
     ReConPatch,
     load,
 )
+from reconpatch.estimation.streaming import stream
 from reconpatch.features.extract import extract
 from reconpatch.runs.detection import detect
 from reconpatch.runs.learning import learn
@@ -262,6 +269,71 @@ def test_the_other_methods(detector: Detector, washer: Path, tmp_path: Path) -> 
     again = package.load(tmp_path / "model", device="cpu", threads=1)
     assert np.array_equal(again.score_samples(images), detector.score_samples(images))
     assert detector.score_samples(images).min() > np.median(detector.training_scores_)
+
+
+@pytest.mark.parametrize("kind", [CFA, CFLOW, FastFlow, RD4AD])
+def test_a_trained_method_has_its_threshold_from_images_held_out(
+    kind: type[Detector], washer: Path, tmp_path: Path
+) -> None:
+    own = {**SMALL, "epochs": 1, "held_out": 1 / 3}
+    del own["coreset_share"]
+    detector = kind(**own)
+    good = sorted((washer / "train" / "good").iterdir())
+    detector.fit(good).save(tmp_path / "model")
+    assert detector.fitted_images_ == 6
+    assert len(detector.training_scores_) == 2
+    # They are the scores of images that it has not seen, as anybody would get them.
+    scores = detector.score_samples(good)
+    assert np.isin(detector.training_scores_, scores).all()
+    again = package.load(tmp_path / "model", device="cpu", threads=1)
+    assert np.array_equal(again.score_samples(good), scores)
+    with pytest.raises(InputError, match="holds out 0"):
+        kind(**{**own, "held_out": 0.01}).fit(good)
+
+
+def test_images_added_later_count_as_if_they_had_been_there(washer: Path, tmp_path: Path) -> None:
+    for path in sorted((washer / "train" / "good").iterdir()):
+        shutil.copy(path, tmp_path)
+    good = sorted(tmp_path.glob("*.png"))
+    whole = PatchCore(**SMALL).fit(good)
+    PatchCore(**SMALL).fit(good[:4]).save(tmp_path / "model")
+    again = load(tmp_path / "model", device="cpu", threads=1)
+    again.add(good[4:])
+    assert again.fitted_images_ == 6
+    assert again.threshold_ == whole.threshold_
+    assert np.array_equal(again.training_scores_, whole.training_scores_)
+    good[0].unlink()
+    with pytest.raises(InputError, match=rf"{good[0].name} is gone \(1 in all\)"):
+        load(tmp_path / "model", device="cpu", threads=1).add(good[5:])
+    from_arrays = PatchCore(**SMALL).fit(np.stack([np.array(Image.open(p)) for p in good[1:4]]))
+    assert from_arrays.add(good[4]).fitted_images_ == 4
+    from_arrays.save(tmp_path / "arrays")
+    with pytest.raises(InputError, match="fitted on arrays or PIL images"):
+        load(tmp_path / "arrays", device="cpu", threads=1).add(good[4])
+
+
+def test_a_stream_of_images_is_scored_as_it_comes(patchcore: PatchCore, washer: Path) -> None:
+    chips = sorted((washer / "test" / "chip").iterdir())
+    asked = []
+
+    def camera() -> Iterator[Path]:
+        for image in [*chips, washer / "gone.png", *chips]:
+            asked.append(image)
+            yield image
+
+    found = stream(patchcore, camera(), at_once=2)
+    assert asked == []
+    first = next(found)
+    assert asked == chips[:2]
+    expected = patchcore.examine(chips)
+    whole = [first, *found]
+    assert [finding.image for finding in whole] == asked
+    assert "gone.png cannot be read" in str(whole[3].trouble)
+    assert whole[3].scores is None
+    for finding, score in zip(whole[:3] + whole[4:], np.tile(expected.images, 2), strict=True):
+        assert finding.scores is not None
+        assert finding.scores.images[0] == pytest.approx(score, rel=1e-5)
+        assert finding.anomalous == (finding.scores.images[0] > patchcore.threshold_)
 
 
 @pytest.mark.parametrize("kind", ESTIMATORS.values())

@@ -121,12 +121,15 @@ def category_folders(wildcards):
     )
 
 
-def image_states(wildcards, input):
-    """What changes when an image is overwritten in place, which no folder's time tells."""
+def image_states(wildcards):
+    """What changes when an image is overwritten in place, which no folder's time tells.
+
+    Snakemake compares no parameter that is made of its argument ``input``.
+    """
     if SOURCES[wildcards.dataset].layout == "demo":
         # They are drawn by the workflow, and may not be there yet.
         return ""
-    folders = [Path(name) for name in input if Path(name).is_dir()]
+    folders = [Path(name) for name in category_folders(wildcards)]
     return states(
         file for folder in folders for file in folder.rglob("*") if file.is_file()
     )
