@@ -22,6 +22,38 @@ from reconpatch.utils.errors import InputError
 
 app = typer.Typer()
 PANEL = "Before a suite runs"
+suites = typer.Typer(help="Make a suite for images of your own.", no_args_is_help=True)
+app.add_typer(suites, name="suite", rich_help_panel=PANEL)
+
+
+@suites.callback()
+def about_suites() -> None:
+    """Make a suite for images of your own."""
+
+
+@suites.command()
+def new(
+    name: Annotated[str, typer.Argument(help="What to call the suite.")],
+    folder: Annotated[
+        Path,
+        typer.Option("--from", help="Categories in MVTec AD's layout, or one of them."),
+    ],
+    methods: Annotated[
+        str,
+        typer.Option(help="With commas between them; PatchCore and ReConPatch are always there."),
+    ] = "PatchCore,ReConPatch",
+    config: Annotated[Path, typer.Option(help="The checkout's folder of suites.")] = Path("config"),
+) -> None:
+    """Write a suite that measures methods on your own labelled images, three seeds each."""
+    from reconpatch.setup.new_suite import write_suite
+
+    named = [method.strip() for method in methods.split(",") if method.strip()]
+    path = write_suite(name, folder, named, config)
+    print(
+        f"{path} is written; change it as you like. What it will do, and then do it:\n"
+        f"  reconpatch plan --suite {name}\n"
+        f"  snakemake --cores all --config suite={name}"
+    )
 
 
 @app.command(rich_help_panel=PANEL)

@@ -1,9 +1,12 @@
 import re
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
 import yaml
 from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
 from rattler import MatchSpec
 
 ROOT = Path(__file__).parents[1]
@@ -61,3 +64,18 @@ def test_environment_has_the_pinned_versions_with_the_gpu_build_of_faiss() -> No
 def test_requirement_files_name_no_address() -> None:
     for file in ("requirements.txt", "requirements-dev.txt", "environment.yml"):
         assert "://" not in (ROOT / file).read_text()
+
+
+def test_the_image_is_built_from_the_same_pins() -> None:
+    text = (ROOT / "Dockerfile").read_text()
+    (python,) = re.findall(r"^FROM python:([\d.]+)-slim$", text, re.MULTILINE)
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert SpecifierSet(project["requires-python"]).contains(python)
+    assert re.findall(r"^COPY (\S+) ", text, re.MULTILINE) == ["requirements.txt", "."]
+    assert re.findall(r"pip install .*--requirement (\S+)", text) == ["requirements.txt"]
+    linted = subprocess.run(
+        [Path(sys.executable).with_name("hadolint"), ROOT / "Dockerfile"],
+        capture_output=True,
+        text=True,
+    )
+    assert linted.returncode == 0, linted.stdout

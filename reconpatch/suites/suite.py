@@ -369,12 +369,12 @@ def load_suite(path: Path, data_root: Path, config: Path) -> Suite:
         for dataset in content["datasets"]:
             source = dataset["source"]
             if "root" in source:
-                source["root"] = source["root"].format(data_root=data_root)
+                source["root"] = source["root"].replace("{data_root}", str(data_root))
                 found = dataset["categories"] == "found" and not dataset.get("optional")
                 if found and source["dataset"] in catalogue and is_absent(Path(source["root"])):
                     dataset["categories"] = catalogue[source["dataset"]].categories
         content["extra_datasets"] = {
-            name: root.format(data_root=data_root)
+            name: root.replace("{data_root}", str(data_root))
             for name, root in content.get("extra_datasets", {}).items()
         }
         if unknown := sorted(set(content["extra_datasets"]) - set(catalogue)):
