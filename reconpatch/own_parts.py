@@ -201,6 +201,41 @@ def serve(
             print()
 
 
+@app.command(rich_help_panel=PANEL)
+def export(
+    model: Model,
+    output: Annotated[Path, typer.Option(help="The ONNX file to write.")],
+    check: Annotated[
+        Path | None,
+        typer.Option(help="A folder of images: run up to 50 by onnxruntime, too, and compare."),
+    ] = None,
+    weights: Weights = Path("weights"),
+    threads: Threads = 2,
+) -> None:
+    """Write a fitted ReConPatch or PatchCore as one ONNX graph, from pixels to scores and map."""
+    from reconpatch.estimation.folders import images_in
+    from reconpatch.estimation.model_folder import read_record
+
+    read_record(model)
+    images = images_in(check)[:50] if check else []
+
+    from reconpatch.estimation.estimators import load
+    from reconpatch.estimation.onnx_export import check as compare
+    from reconpatch.estimation.onnx_export import export as write
+
+    detector = load(model, device="cpu", threads=threads, weights=weights)
+    write(detector, output)
+    size = detector.recipe_.features.size
+    print(f"{output} takes uint8 RGB images (N, 3, {size}, {size}), resized as its recipe says.")
+    if images:
+        found = compare(detector, output, images)
+        print(
+            f"On {found.images} images onnxruntime differs from the library by at most "
+            f"{found.difference:.1e} of the largest value; an image takes {found.onnx_ms:.0f} ms, "
+            f"in torch {found.torch_ms:.0f} ms."
+        )
+
+
 def _takes_its_settings_from(model: Path, context: typer.Context) -> None:
     """Refuse settings beside a fitted model, which has them all."""
     given = [

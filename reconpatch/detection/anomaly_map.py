@@ -24,13 +24,13 @@ def anomaly_maps(patch_scores: Maps, size: int, settings: MapSettings) -> Maps:
         >>> maps[0, 0].tolist()
         [0.0, 0.0, 0.0, 1.0, 1.0, 1.0]
     """
-    rows, columns = (_smooth_upsampling(n, size, settings) for n in patch_scores.shape[1:])
+    rows, columns = (smooth_upsampling(n, size, settings) for n in patch_scores.shape[1:])
     maps: Maps = np.matmul(rows @ patch_scores, columns.T)
     return maps
 
 
-def _smooth_upsampling(cells: int, size: int, settings: MapSettings) -> Maps:
-    """The ``(size, cells)`` matrix that upsamples a line of cells and blurs it.
+def smooth_upsampling(cells: int, size: int, settings: MapSettings) -> Maps:
+    """Return the ``(size, cells)`` matrix that upsamples a line of cells and blurs it.
 
     The Gaussian is cut at four sigma, as PatchCore's is.
     """

@@ -67,6 +67,8 @@ class Detector(BaseEstimator):  # type: ignore[misc]
             image out as far as the method can; both thresholds come from such scores.
         fitted_images_: how many images it is fitted on.
         recipe_: the method's settings, as a suite has them.
+        method_: the fitted method.
+        backbone_: the network whose features it reads.
         weights_sha256_: the hash of the backbone's weights.
     """
 
@@ -77,9 +79,9 @@ class Detector(BaseEstimator):  # type: ignore[misc]
     fitted_images_: int
     recipe_: Recipe
     weights_sha256_: str
-    _backbone: Backbone
+    backbone_: Backbone
     _sources: list[Source]
-    _fitted: Method[Any]
+    method_: Method[Any]
     _representation: dict[str, Tensor]
 
     def __init__(
@@ -152,7 +154,7 @@ class Detector(BaseEstimator):  # type: ignore[misc]
             )
         features = recipe.train_extraction.features
         with (
-            _set_up(self.device, self.threads) as device,
+            set_up(self.device, self.threads) as device,
             TemporaryDirectory(prefix="reconpatch-", ignore_cleanup_errors=True) as work,
         ):
             backbone = load_backbone(features.backbone, features.layers, Path(self.weights), device)
@@ -164,9 +166,9 @@ class Detector(BaseEstimator):  # type: ignore[misc]
             scores = self._fit(method, patches)
             # The method that is kept lets go of the training images' features.
             tensors = {name: tensor.cpu().clone() for name, tensor in method.tensors().items()}
-            self._fitted = _new_method(self.method, recipe, device, representation)
-            self._fitted.load(tensors)
-        self._backbone, self._representation = backbone, representation
+            self.method_ = _new_method(self.method, recipe, device, representation)
+            self.method_.load(tensors)
+        self.backbone_, self._representation = backbone, representation
         self.recipe_, self.weights_sha256_ = recipe, backbone.weights.sha256
         self.training_scores_ = scores.images
         highest = _maps(scores, recipe).max(axis=(1, 2))
@@ -218,18 +220,18 @@ class Detector(BaseEstimator):  # type: ignore[misc]
         check_is_fitted(self, "threshold_")
         sources = as_sources(images)
         parts = []
-        with _set_up(str(self._fitted.device), self.threads):
+        with set_up(str(self.method_.device), self.threads):
             for start in range(0, len(sources), CHUNK):
                 with TemporaryDirectory(prefix="reconpatch-", ignore_cleanup_errors=True) as work:
                     patches = _patches(
                         sources[start : start + CHUNK],
                         "test",
                         self.recipe_.test_extraction,
-                        self._backbone,
+                        self.backbone_,
                         self.threads,
                         Path(work),
                     )
-                    parts.append(self._fitted.score(patches))
+                    parts.append(self.method_.score(patches))
         return Scores.joined(parts)
 
     def score_samples(self, images: Any) -> Array:
@@ -275,7 +277,7 @@ class Detector(BaseEstimator):  # type: ignore[misc]
             fitted_images=self.fitted_images_,
             images=_places(self._sources),
         )
-        write_model(Path(folder), model, self._fitted.tensors(), self._representation)
+        write_model(Path(folder), model, self.method_.tensors(), self._representation)
 
     @classmethod
     def load(
@@ -307,7 +309,7 @@ class Detector(BaseEstimator):  # type: ignore[misc]
                 f"{place} was written by another version of reconpatch ({error}); fit anew."
             ) from None
         features = recipe.features
-        with _set_up(device, threads) as where:
+        with set_up(device, threads) as where:
             backbone = load_backbone(features.backbone, features.layers, Path(weights), where)
             if backbone.weights.sha256 != model.weights_sha256:
                 raise InputError(
@@ -315,9 +317,9 @@ class Detector(BaseEstimator):  # type: ignore[misc]
                     f"SHA-256 {backbone.weights.sha256}, but {place} was fitted with "
                     f"{model.weights_sha256}. Put those weights back, or fit anew."
                 )
-            found._fitted = _new_method(cls.method, recipe, where, representation)
-            found._fitted.load(tensors)
-        found._backbone, found._representation = backbone, representation
+            found.method_ = _new_method(cls.method, recipe, where, representation)
+            found.method_.load(tensors)
+        found.backbone_, found._representation = backbone, representation
         found._sources = [Path(image) for image in model.images]
         found.fitted_images_ = model.fitted_images
         found.recipe_, found.weights_sha256_ = recipe, model.weights_sha256
@@ -385,7 +387,7 @@ def _patches(
 
 
 @contextmanager
-def _set_up(device: str, threads: int) -> Iterator[torch.device]:
+def set_up(device: str, threads: int) -> Iterator[torch.device]:
     """Compute as the workflow's steps do, and leave torch as it was."""
     before = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
     matmul, cudnn = torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32
