@@ -4,7 +4,7 @@ BIN := .venv/bin
 
 SUITE ?= paper
 
-.PHONY: demo data docs test test-kills test-slurm bench gpu-check format help
+.PHONY: demo data docs test test-kills fuzz test-slurm bench gpu-check format help
 help:
 	@echo "make demo    install into .venv, run the demo suite, print its tables"
 	@echo "make data    fetch the data sets and weights that SUITE=$(SUITE) needs, and start no work;"
@@ -12,6 +12,7 @@ help:
 	@echo "make test    install into .venv, check format, lint and types, run the tests"
 	@echo "make test-slurm  install into .venv, run a small suite through a Slurm on this machine (as root)"
 	@echo "make test-kills  install into .venv, kill a small suite 20 times and compare its tables"
+	@echo "make fuzz    install into .venv, feed it 5,000 odd suites, images, records and names"
 	@echo "make bench   install into .venv-bench, measure beside others' code (15 minutes; QUICK=1: 3);"
 	@echo "             DATA=DIR takes the images from MVTec AD's category folders in DIR"
 	@echo "make gpu-check  install into .venv, check every step on this machine's GPU (8 minutes);"
@@ -41,6 +42,9 @@ docs: .venv/installed-dev
 
 test-kills: .venv/installed-dev
 	RECONPATCH_TEST_KILLS=20 $(BIN)/pytest -s tests/test_kills.py
+
+fuzz: .venv/installed-dev
+	RECONPATCH_FUZZ=50 $(BIN)/pytest tests/test_fuzz.py
 
 test-slurm: .venv/installed-dev
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-clusters.txt

@@ -10,7 +10,7 @@ from pydantic import Field, model_validator
 from reconpatch.datasets.category import Category, Kind
 from reconpatch.datasets.demo.categories import CATEGORIES
 from reconpatch.datasets.published import PublishedCategory, published_category
-from reconpatch.settings.base import Settings
+from reconpatch.settings.base import FolderName, Settings
 from reconpatch.utils.errors import InputError
 from reconpatch.utils.fingerprint import code_fingerprint
 
@@ -40,7 +40,7 @@ class Source(Settings):
     """
 
     layout: Literal["mvtec", "elpv", "demo"]
-    dataset: str = Field(min_length=1)
+    dataset: FolderName
     root: Path | None = None
     split_seed: int = Field(default=0, ge=0)
     train: int | None = Field(default=None, ge=1)
@@ -59,6 +59,10 @@ class Source(Settings):
             raise ValueError(
                 f"layout {self.layout} needs a root: the folder that holds the categories"
             )
+        try:
+            self.root.is_dir()
+        except (OSError, ValueError) as error:
+            raise ValueError(f"root cannot be a folder: {error}") from None
         if (self.split_seed, self.train, self.test_per_class) != (0, None, None):
             raise ValueError(
                 f"layout {self.layout} has its own split; leave out split_seed, train and "

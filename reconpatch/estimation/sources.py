@@ -29,7 +29,10 @@ def as_sources(images: Any) -> list[Source]:
     """
     if isinstance(images, str | PathLike):
         path = Path(images)
-        return list(images_in(path)) if path.is_dir() else [path]
+        try:
+            return list(images_in(path)) if path.is_dir() else [path]
+        except OSError as error:
+            raise InputError(f"{images!s:.100} is no file or folder ({error.strerror}).") from None
     if isinstance(images, Image.Image):
         images = [images]
     if isinstance(images, np.ndarray | Tensor) and images.ndim < 3:
@@ -79,7 +82,10 @@ def _as_source(image: Any, number: int) -> Source:
         # Tensors have their channels first.
         pixels = (image.movedim(0, -1) if image.ndim == 3 else image).cpu().numpy()
     else:
-        pixels = np.asarray(image)
+        try:
+            pixels = np.asarray(image)
+        except ValueError:
+            raise InputError(f"Image {number} is no array: its rows differ in length.") from None
     if pixels.dtype != np.uint8:
         raise InputError(
             f"Image {number} has values of type {pixels.dtype}; give levels from 0 to 255 as uint8."

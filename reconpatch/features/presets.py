@@ -33,6 +33,16 @@ def presets() -> dict[str, Preset]:
         }
 
 
+def check_backbone(name: str) -> None:
+    """Raise an error if a backbone is unknown; timm is imported only for names of its own.
+
+    Raises:
+        InputError: as ``timm_name``.
+    """
+    if name not in presets():
+        timm_name(name)
+
+
 def timm_name(name: str) -> str:
     """Return the full name in timm of a preset or of a timm model, tag included.
 

@@ -7,7 +7,7 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
-from reconpatch.utils.errors import InputError
+from reconpatch.utils.errors import InputError, first_line
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class Weights:
                 tensors = torch.load(self.path, map_location="cpu", weights_only=True)
         except Exception as error:
             raise InputError(
-                f"{self.path} cannot be read as weights: {str(error).splitlines()[0]} "
+                f"{self.path} cannot be read as weights: {first_line(error)} "
                 "Replace it with a whole copy; files that hold more than tensors are not loaded."
             ) from None
         # timm would take an empty mapping for none at all, and fetch other weights.

@@ -6,10 +6,10 @@ from functools import cache
 from pathlib import Path
 from typing import Literal
 
-import yaml
 from pydantic import Field, ValidationError
 
 from reconpatch.settings.base import Settings, readable
+from reconpatch.settings.yaml_files import read_yaml
 from reconpatch.utils.errors import InputError
 
 
@@ -105,11 +105,11 @@ def _read(folder: Path) -> dict[str, Dataset]:
                 folders[row["dataset"]].append({key: row[key] for key in Folder.model_fields})
         return {
             name: Dataset.model_validate({**entry, "name": name, "folders": folders[name]})
-            for name, entry in yaml.safe_load(catalogue.read_text()).items()
+            for name, entry in read_yaml(catalogue).items()
         }
     except ValidationError as error:
         raise InputError(f"{catalogue} is not a catalogue: {readable(error)}") from None
-    except (AttributeError, KeyError, TypeError, yaml.YAMLError) as error:
+    except (AttributeError, KeyError, TypeError) as error:
         raise InputError(f"{catalogue} is not a catalogue ({error}).") from None
 
 

@@ -32,6 +32,7 @@ from reconpatch.methods.registry import METHODS
 from reconpatch.planning.rehearsed import measured_shapes, print_shapes
 from reconpatch.planning.workload import count_work
 from reconpatch.settings.base import Settings
+from reconpatch.settings.yaml_files import read_yaml
 from reconpatch.suites.experiments import Changes, changed
 from reconpatch.suites.runs import backbones
 from reconpatch.suites.suite import Suite, load_suite
@@ -136,10 +137,10 @@ def write_settings(suite: str, config: Path, folder: Path) -> tuple[Suite, tuple
     """
     path = config / "suites" / f"{suite}.yaml"
     load_suite(path, Path("data"), config)  # Its errors name the file that is meant.
-    content = yaml.safe_load(path.read_text())
+    content = read_yaml(path)
     shutil.copytree(config, folder / "config", dirs_exist_ok=True)
     for experiments in (folder / "config").glob("*.yaml"):
-        experiments.write_text(yaml.safe_dump(_shortened(yaml.safe_load(experiments.read_text()))))
+        experiments.write_text(yaml.safe_dump(_shortened(read_yaml(experiments))))
     datasets, drawn = zip(*map(_dataset, content["datasets"]), strict=True)
     content |= {
         "title": f"REHEARSAL on drawn images with random weights, not a result: {content['title']}",

@@ -6,6 +6,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from reconpatch.utils.errors import first_line
+
 WARM_UP = 3
 """Steps before the capture: in the first ones libraries and allocator set themselves up."""
 
@@ -53,7 +55,7 @@ class CapturedStep:
             with torch.cuda.graph(graph, stream=self.stream):
                 self.step(self.batch)
         except RuntimeError as error:
-            reason = str(error).splitlines()[0]
+            reason = first_line(error)
             warnings.warn(f"Training without a CUDA graph: {reason}", stacklevel=2)
         else:
             self.graph = graph

@@ -4,7 +4,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from reconpatch.settings.base import Count, Fraction, Settings
+from reconpatch.settings.base import Count, Fraction, Pixels, Settings
 
 
 class AugmentationSettings(Settings):
@@ -53,7 +53,7 @@ class AugmentationSettings(Settings):
 DIMENSIONS = ("layer_dimension", "target_dimension")
 
 
-Crop = Annotated[Count | None, BeforeValidator(lambda value: None if value == "none" else value)]
+Crop = Annotated[Pixels | None, BeforeValidator(lambda value: None if value == "none" else value)]
 """A side in pixels; ``none`` in a suite's file is None."""
 
 
@@ -70,7 +70,7 @@ class FeatureSettings(Settings):
     backbone: str = "wide_resnet50_2"
     layers: Annotated[tuple[Count, ...], Field(min_length=1)] = (2, 3)
     patch_size: Count = 3
-    resize: Count = 256
+    resize: Pixels = 256
     resize_to: Literal["shorter_side", "square"] = "shorter_side"
     crop: Crop = 224
     aggregation: Literal["concatenate", "patchcore", "none"] = "concatenate"

@@ -41,7 +41,7 @@ class RepresentationSettings(Settings):
     projection_dimension: Count | None = 512
     initialization: Literal["orthogonal", "uniform", "principal_components"] = "orthogonal"
     input_scaling: Literal["none", "per_channel"] = "none"
-    epochs: Annotated[int, Field(ge=0)] = 120
+    epochs: Annotated[int, Field(ge=0, le=1_000_000)] = 120
     batch_size: Annotated[int, Field(ge=2)] = 1024
     sampling: Literal["patches", "images", "positions"] = "patches"
     learning_rate: Positive = 1e-5

@@ -8,6 +8,7 @@ import yaml
 from reconpatch.datasets.mvtec_layout import find_categories
 from reconpatch.fetching.catalogue import load_catalogue
 from reconpatch.methods.registry import METHODS
+from reconpatch.settings.yaml_files import read_yaml
 from reconpatch.suites.suite import load_suite
 from reconpatch.utils.errors import InputError
 from reconpatch.utils.files import atomic_write
@@ -46,7 +47,7 @@ def write_suite(name: str, root: Path, methods: Sequence[str], config: Path) -> 
     if (root / "train").is_dir():
         root, categories = root.parent, [root.name]
     find_categories(root)
-    short = yaml.safe_load((config / "suites" / f"{SHORT}.yaml").read_text("utf-8"))["methods"]
+    short = read_yaml(config / "suites" / f"{SHORT}.yaml")["methods"]
     chosen = {method: short.get(method, {}) for method in dict.fromkeys((*ALWAYS, *methods))}
     suite = {
         "title": f"{', '.join(chosen)} on {name}, seen whole, EfficientNet-Lite0 at 224 px",

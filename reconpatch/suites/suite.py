@@ -7,7 +7,6 @@ from collections.abc import Container, Iterator
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-import yaml
 from pydantic import Field, ValidationError, field_validator, model_validator
 
 from reconpatch.datasets.category import Kind
@@ -16,11 +15,12 @@ from reconpatch.datasets.source import Source, kind_in
 from reconpatch.fetching.catalogue import Dataset, check_licence, load_catalogue
 from reconpatch.fetching.inventory import is_absent
 from reconpatch.methods.registry import METHODS
-from reconpatch.settings.base import Settings, readable
+from reconpatch.settings.base import FolderName, Seed, Settings, readable
 from reconpatch.settings.composed import AnyRecipe, Ensemble, Refined
 from reconpatch.settings.features import FeatureSettings
 from reconpatch.settings.recipe import Recipe
 from reconpatch.settings.refinement import RefinementSettings
+from reconpatch.settings.yaml_files import read_yaml
 from reconpatch.suites.experiments import (
     Changes,
     Deviation,
@@ -46,8 +46,15 @@ class SuiteDataset(Settings):
 
     stands_for: str = "MVTec AD"
     source: Source
-    categories: Literal["found"] | Annotated[tuple[str, ...], Field(min_length=1)]
+    categories: Literal["found"] | Annotated[tuple[FolderName, ...], Field(min_length=1)]
     optional: bool = False
+
+    @field_validator("categories")
+    @classmethod
+    def _named_once(cls, categories: tuple[str, ...] | str) -> tuple[str, ...] | str:
+        if len(set(categories)) < len(categories) and categories != "found":
+            raise ValueError(f"a category of {list(categories)} stands there twice")
+        return categories
 
     @property
     def id(self) -> str:
@@ -102,14 +109,14 @@ class Suite(Settings):
     name: str
     title: str
     datasets: Annotated[tuple[SuiteDataset, ...], Field(min_length=1)]
-    seeds: Annotated[tuple[int, ...], Field(min_length=1)]
+    seeds: Annotated[tuple[Seed, ...], Field(min_length=1, max_length=1000)]
     keep_features: bool
     recipe: Changes = Field(default_factory=dict)
     refinement: Changes = Field(default_factory=dict)
     methods: dict[Method, Changes] = Field(default_factory=dict)
-    models: dict[str, Model]
+    models: Annotated[dict[str, Model], Field(min_length=1)]
     grids: dict[str, tuple[str, ...]] = Field(default_factory=dict)
-    more_seeds: dict[str, tuple[int, ...]] = Field(default_factory=dict)
+    more_seeds: dict[str, tuple[Seed, ...]] = Field(default_factory=dict)
     extra_datasets: dict[str, Path] = Field(default_factory=dict)
     experiments: Experiments
 
@@ -121,8 +128,8 @@ class Suite(Settings):
     @field_validator("seeds")
     @classmethod
     def _distinct(cls, seeds: tuple[int, ...]) -> tuple[int, ...]:
-        if len(set(seeds)) < len(seeds) or min(seeds) < 0:
-            raise ValueError(f"seeds {list(seeds)} must be distinct and not negative")
+        if len(set(seeds)) < len(seeds):
+            raise ValueError(f"seeds {list(seeds)} must be distinct")
         return seeds
 
     @model_validator(mode="after")
@@ -360,10 +367,7 @@ def load_suite(path: Path, data_root: Path, config: Path) -> Suite:
                 "give another with --config."
             )
         raise InputError(f"There is no suite {path.stem}; there are: {', '.join(known)}.")
-    try:
-        content = yaml.safe_load(path.read_text())
-    except yaml.YAMLError as error:
-        raise InputError(f"{path} is not YAML: {error}") from None
+    content = read_yaml(path)
     try:
         catalogue = load_catalogue(config)
         for dataset in content["datasets"]:

@@ -7,7 +7,7 @@ from typing import Literal
 
 import torch
 
-from reconpatch.utils.errors import InputError
+from reconpatch.utils.errors import InputError, first_line
 from reconpatch.utils.gpu import take_gpu
 
 MatrixPrecision = Literal["highest", "high"]
@@ -65,7 +65,7 @@ def set_up_torch(
         torch.empty(0, device=chosen)
     except (RuntimeError, AssertionError) as error:
         raise InputError(
-            f"Device {device} is not to be had ({str(error).splitlines()[0]}); take cpu or auto."
+            f"Device {device} is not to be had ({first_line(error)}); take cpu or auto."
         ) from None
     return chosen
 

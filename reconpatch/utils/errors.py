@@ -19,3 +19,8 @@ def disk_trouble(error: OSError) -> InputError | None:
     if error.errno == errno.EROFS:
         return InputError(f"The disk is read-only: the file{file} cannot be written. {stays}")
     return None
+
+
+def first_line(error: Exception) -> str:
+    """Return how another library's error begins; its name where it says nothing."""
+    return (str(error).splitlines() or [type(error).__name__])[0]

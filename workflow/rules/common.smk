@@ -16,7 +16,9 @@ from reconpatch.planning.resources import (
     inspection_resources,
 )
 from reconpatch.planning.workload import count_images
-from reconpatch.suites.runs import batches, runs_of, summary, timed_runs
+from reconpatch.features.presets import check_backbone
+from reconpatch.settings.workflow import check_config
+from reconpatch.suites.runs import backbones, batches, runs_of, summary, timed_runs
 from reconpatch.suites.suite import load_suite
 from reconpatch.suites.cells import panels
 from reconpatch.suites.experiments import title
@@ -35,21 +37,10 @@ shell.prefix(
 
 CATALOGUE = load_catalogue(Path("config"))
 ACCEPTING = {d.accepting: name for name, d in CATALOGUE.items() if d.must_be_accepted}
-KNOWN = {
-    "suite",
-    "data_root",
-    "weights_folder",
-    "textures_folder",
-    "device",
-    "matrix_precision",
-    "threads",
-    "cuda_graph",
-    *ACCEPTING,
-}
-if unknown := set(config) - KNOWN:
-    raise WorkflowError(
-        f"config has no {', '.join(sorted(unknown))}; it has {', '.join(sorted(KNOWN))}."
-    )
+try:
+    check_config(config, ACCEPTING)
+except InputError as error:
+    raise WorkflowError(str(error))
 
 # Snakemake leaves what the command line says a string.
 ACCEPTED = [
@@ -63,6 +54,8 @@ try:
     SUITE = load_suite(Path(SUITE_FILE), Path(config["data_root"]), Path("config"))
     SUITE.check_data(CATALOGUE, ACCEPTED)
     BATCHES = {batch.id: batch for batch in batches(SUITE)}
+    for backbone in backbones(SUITE):
+        check_backbone(backbone)
     TIMED = timed_runs(SUITE)
     FIGURES = [name for name in SUITE.experiments.figures if panels(SUITE, name)]
     if workflow.output_settings.dryrun:
