@@ -86,6 +86,7 @@ class Evidence:
             of many values out.
         difference: the first value less the other, as measured.
         printed: the same of the values that the paper prints; None where it prints none.
+        comparable: whether both measured values may be held against the paper's.
         reason: why it is not tested.
         p: the interval's p-value (:func:`reconpatch.reporting.verdicts.p_value`).
         categories: those won, tied and lost; None of a single one, and of a check that is
@@ -102,6 +103,7 @@ class Evidence:
     difference: Estimate | None
     printed: float | None
     reason: str | None
+    comparable: bool = False
     p: float | None = None
     categories: Categories | None = None
     corrected: float | None = None

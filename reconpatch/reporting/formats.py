@@ -12,7 +12,11 @@ from reconpatch.suites.experiments import Metric
 MISSING = "–"
 NOT_MEASURED = "not measured: "
 NOT_RUN = "a figure of the paper's; the method is not run here"
-LEGEND = "Measured, ± its standard deviation over seeds; in brackets what the paper prints."
+OWN_DATA = "†"
+LEGEND = (
+    "Measured, ± its standard deviation over seeds; in brackets what the paper prints, with "
+    f"{OWN_DATA} where its data, backbone or image size are others: not to be compared."
+)
 
 
 @dataclass(frozen=True)
@@ -92,10 +96,18 @@ def row_name(row: str) -> str:
 def _cell(cell: pd.DataFrame) -> str:
     values = [_value(row) for row in cell.to_dict("records")]
     measured = "" if cell["reason"].eq(NOT_RUN).all() else ", ".join(values)
-    papers = [MISSING if pd.isna(value) else str(value) for value in cell["paper"]]
+    papers = [_paper(row) for row in cell.to_dict("records")]
     if cell["paper"].notna().any():
         measured = f"{measured} [{', '.join(papers)}]".strip()
     return measured or MISSING
+
+
+def _paper(record: dict[Any, Any]) -> str:
+    if pd.isna(record["paper"]):
+        return MISSING
+    # A method that is not run here has nothing beside it to be compared.
+    beside = record["reason"] != NOT_RUN and record["comparable"] is not True
+    return f"{record['paper']}{OWN_DATA * beside}"
 
 
 def _value(record: dict[Any, Any]) -> str:
@@ -121,7 +133,10 @@ def latex(table: pd.DataFrame, caption: str, label: str) -> str:
         column_format="l" + "c" * table.shape[1],
         position_float="centering",
     )
-    return text.replace(MISSING, "--").replace("±", r"$\pm$")
+    written = {MISSING: "--", "±": r"$\pm$", OWN_DATA: r"$^\dagger$"}
+    for sign, command in written.items():
+        text = text.replace(sign, command)
+    return text
 
 
 def reasons(tidy: pd.DataFrame) -> list[str]:

@@ -32,17 +32,21 @@ class Compared(Settings):
     metric: Literal["image_auroc", "pixel_auroc"] = "image_auroc"
 
 
-def headline(compared: Compared, judged: Sequence[Judged], suite: Suite, results: Results) -> str:
+def headline(
+    named: Sequence[Compared], judged: Sequence[Judged], suite: Suite, results: Results
+) -> str:
     """Return the sentence, or why there is none.
 
     The comparison counts as one more claim: its p-value is corrected over itself and all claims.
 
     Args:
-        compared: the comparison.
+        named: comparisons, of which the first counts whose table the suite has.
         judged: the report's claims.
         suite: what was measured.
         results: what its runs left.
     """
+    known = [compared for compared in named if compared.table in suite.experiments.tables]
+    compared = (known or list(named))[0]
     table, row, metric = compared.table, compared.row, compared.metric
     check = Check(
         kind="ahead",

@@ -6,6 +6,7 @@ from dataclasses import replace
 import pandas as pd
 
 from reconpatch.reporting.claims import Categories, Check, Claim, Evidence, Judged, Other
+from reconpatch.reporting.comparable import is_comparable
 from reconpatch.reporting.correction import over_checks, over_claims
 from reconpatch.reporting.formats import NOT_MEASURED
 from reconpatch.reporting.table import CellValues, Results, cell_values, seeds_of
@@ -137,6 +138,7 @@ def _compared(
     difference = _difference(first, other, relative=check.relative)
     return replace(
         found,
+        comparable=all(is_comparable(suite, cell) for cell in sides),
         difference=difference,
         raw=judge(check.kind, difference, check.by),
         p=p_value(check.kind, difference, check.by),

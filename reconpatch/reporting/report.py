@@ -44,9 +44,11 @@ def write_report(suite: Suite, results: Path, config: Path, docs: Path, folder: 
         texts[f"tables/{name}.tex"] = latex(wide(tidy), caption, f"tab:{name}")
         tables[name] = tidy
     claims = read_settings(config / "claims.yaml", tuple[Claim, ...], "claims")
-    first = read_settings(config / "headline.yaml", Compared, "the headline's comparison")
+    named = read_settings(
+        config / "headline.yaml", tuple[Compared, ...], "the headline's comparisons"
+    )
     judged = judge_claims(claims, suite, read, published)
-    sentence = headline(first, judged, suite, read)
+    sentence = headline(named, judged, suite, read)
     texts["claims.csv"] = claims_table(judged).to_csv(index=False, float_format="%.6g")
     texts["headline.txt"] = f"{sentence}\n"
     runs = [run for batch in batches(suite) for run in batch.runs]

@@ -20,7 +20,8 @@ from reconpatch.utils.errors import InputError
 from reconpatch.utils.record import write_record
 
 CONFIG = Path(__file__).parents[2] / "config"
-COMPARED = read_settings(CONFIG / "headline.yaml", Compared, "the headline's comparison")
+NAMED = read_settings(CONFIG / "headline.yaml", tuple[Compared, ...], "the headline's comparisons")
+COMPARED = NAMED[0]
 CHECK = Check.model_validate(
     {"kind": "ahead", **COMPARED.model_dump(), "than": {"column": COMPARED.than}}
 )
@@ -79,7 +80,7 @@ def leave(results: Path, run: Run, lead: float, noise: float, of_seed: Sequence[
 
 def test_a_lead_is_told_with_its_data_interval_categories_and_seeds(made: Made) -> None:
     suite, results = made([1.0, 2.0, 0.004, -0.2], noise=0.2)
-    said = headline(COMPARED, [], suite, results)
+    said = headline(NAMED, [], suite, results)
     assert said.startswith(
         "On the average of bottle, cable, capsule and carpet of mvtec, ReConPatch (small) has "
         "0.70 points more image AUROC than PatchCore 25 % (small) (95 % interval +0."
@@ -92,7 +93,7 @@ def test_a_lead_is_told_with_its_data_interval_categories_and_seeds(made: Made) 
 
 def test_a_loss_is_told_as_one(made: Made) -> None:
     suite, results = made([-1.0], noise=0.1)
-    said = headline(COMPARED, [], suite, results)
+    said = headline(NAMED, [], suite, results)
     assert said.startswith("On bottle of mvtec, ReConPatch (small) has 1.00 points less image ")
     assert "won" not in said
     assert " and is behind (" in said
@@ -100,7 +101,7 @@ def test_a_loss_is_told_as_one(made: Made) -> None:
 
 def test_what_cannot_be_told_says_what_would_have_shown(made: Made) -> None:
     suite, results = made([0.1] * 6, noise=1.0)
-    said = headline(COMPARED, [], suite, results)
+    said = headline(NAMED, [], suite, results)
     assert said.startswith("On the average of 6 categories of mvtec, ")
     assert ", and which is ahead cannot be told (p = 0." in said
     # Differences of two runs' noise, averaged over six: 1.41 / 2.45 points, 2.8 times that.
@@ -111,7 +112,7 @@ def test_what_cannot_be_told_says_what_would_have_shown(made: Made) -> None:
 
 def test_two_equal_detectors_are_not_told_apart(made: Made) -> None:
     suite, results = made([0.0, 0.0])
-    said = headline(COMPARED, [], suite, results)
+    said = headline(NAMED, [], suite, results)
     assert "0.00 points more" in said
     assert "0 categories won, 2 tied, 0 lost" in said
     assert "cannot be told (p = 1.000" in said
@@ -124,7 +125,7 @@ def test_the_correction_counts_the_claims(made: Made) -> None:
     judged = judge_claims(claims, suite, results, {})
     decided = sum(claim.p is not None for claim in judged)
     assert decided > 1
-    alone, among = (headline(COMPARED, each, suite, results) for each in ([], judged))
+    alone, among = (headline(NAMED, each, suite, results) for each in ([], judged))
     assert "and is ahead" in alone
     assert f"over {decided + 1} comparisons" in among
     assert "cannot be told" in among
@@ -132,7 +133,7 @@ def test_the_correction_counts_the_claims(made: Made) -> None:
 
 def test_seeds_are_named_and_widen_the_interval(made: Made) -> None:
     suite, results = made([1.0, 1.0], noise=0.01, seeds=(0, 1, 2), of_seed=(-0.9, 0.0, 0.9))
-    said = headline(COMPARED, [], suite, results)
+    said = headline(NAMED, [], suite, results)
     assert "seeds 0, 1, 2)" in said
     # Student's t with two degrees of freedom: 4.303 x 0.9 / sqrt(3) = 2.24 around 1.
     assert "95 % interval -1.24 to +3.24" in said
@@ -141,7 +142,7 @@ def test_seeds_are_named_and_widen_the_interval(made: Made) -> None:
 
 def test_without_both_values_the_reason_is_said(made: Made) -> None:
     suite, _ = made([1.0])
-    said = headline(COMPARED, [], suite, Results(Path("nowhere")))
+    said = headline(NAMED, [], suite, Results(Path("nowhere")))
     assert said.startswith("There is no headline: ")
     assert said.endswith("not measured.")
 
@@ -150,7 +151,7 @@ def test_a_table_of_more_seeds_is_compared_on_the_seeds_that_both_have(made: Mad
     """Table 5 of three seeds less Table 2 of one: seed 0 alone is paired."""
     more = "more_seeds: {table5: [0, 1, 2]}"
     suite, results = made([1.0, 1.0], noise=0.01, of_seed=(0.5, 2.0, 2.0), more=more)
-    said = headline(COMPARED, [], suite, results)
+    said = headline(NAMED, [], suite, results)
     assert "2.50 points more" in said
     spread = table(suite, "table5", results, UNPUBLISHED).set_index(["row", "column", "metric"])
     assert spread["std"]["Average", "ReConPatch (small)", "image_auroc"] == pytest.approx(

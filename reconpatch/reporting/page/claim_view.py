@@ -41,7 +41,10 @@ class EvidenceView:
             measured = text(difference.value) + unit
             if difference.low is not None and difference.high is not None:
                 interval = f"{text(difference.low)} to {text(difference.high)}"
-        paper = None if found.printed is None else text(found.printed) + unit
+        paper = None
+        if found.printed is not None:
+            paper = ("paper " if found.comparable else "paper, own data ") + text(found.printed)
+            paper += unit
         chance = categories = detectable = None
         if found.p is not None and found.corrected is not None:
             chance = _both(found.p, "corrected", found.corrected)
@@ -60,8 +63,8 @@ class EvidenceView:
     @property
     def spoken(self) -> str:
         """The drawn line in words."""
-        parts = {"measured": self.measured, "interval": self.interval, "paper": self.paper}
-        said = ", ".join(f"{name} {value}" for name, value in parts.items() if value)
+        parts = {"measured ": self.measured, "interval ": self.interval, "": self.paper}
+        said = ", ".join(f"{name}{value}" for name, value in parts.items() if value)
         return f"{self.found.compared}: {said}"
 
     def x(self, value: float) -> float:
@@ -102,7 +105,8 @@ def claim_views(judged: Sequence[Judged]) -> list[ClaimView]:
 def _rows(evidence: Sequence[Evidence]) -> list[EvidenceView]:
     ends = [found.check.by for found in evidence]
     for found in evidence:
-        ends += [found.printed or 0]
+        if found.comparable:
+            ends += [found.printed or 0]
         if found.difference:
             ends += [found.difference.value, found.difference.low or 0, found.difference.high or 0]
     reach = max(abs(end) for end in ends) or 1.0

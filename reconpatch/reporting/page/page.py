@@ -10,6 +10,7 @@ import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from PIL import Image
 
+from reconpatch.reporting.answer import answer, limits
 from reconpatch.reporting.claims import Judged
 from reconpatch.reporting.drawings.style import DPI
 from reconpatch.reporting.formats import METRICS, NOT_RUN, reasons
@@ -75,6 +76,9 @@ def page(
     context = {
         "suite": suite,
         "headline": headline,
+        "answer": answer(suite, tables),
+        "limits": limits(suite, tables),
+        "tested": any(each.verdict != "not tested" for each in judged),
         "titles": title,
         "tables": [_sheet(suite, name, claims, files, tidy) for name, tidy in tables.items()],
         "figures": list(drawn.values()),
@@ -112,7 +116,7 @@ def _parts(context: Mapping[str, Any]) -> dict[str, str]:
     topics = {entry["of"].topic for entry in (*context["tables"], *context["figures"])}
     parts = [
         (True, "summary", "Summary"),
-        (context["claims"], "claims", "The paper's claims"),
+        (context["tested"], "claims", "The paper's claims"),
         (context["tables"], "tables", "Tables"),
         (context["figures"] or context["not_drawn"], "figures", "Figures"),
         (context["categories"], "categories", "Category by category"),
@@ -121,6 +125,8 @@ def _parts(context: Mapping[str, Any]) -> dict[str, str]:
         ("refinement" in topics, "refinement", "Refinement"),
         (context["swings"], "sensitivity", "Sensitivity"),
         (context["steps"], "cost", "Time and memory"),
+        # What the suite has to say comes first.
+        (context["claims"] and not context["tested"], "claims", "The paper's claims"),
         (True, "ambiguities", "What the paper leaves open"),
         (True, "contradictions", "Where the paper contradicts itself"),
         (context["records"], "provenance", "Provenance"),
