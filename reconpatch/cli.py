@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from reconpatch import __version__, own_parts, preparing, reading, workflow_steps
-from reconpatch.utils.errors import InputError, disk_trouble
+from reconpatch.utils.errors import InputError, disk_trouble, memory_trouble
 
 app = typer.Typer(
     help="Measure ReConPatch beside PatchCore and its rivals, or use them on images of your own.",
@@ -42,11 +42,7 @@ def main() -> None:
     try:
         app()
     except Exception as error:
-        # torch's error is known by its name, as torch itself is slow to import.
-        if type(error).__name__ == "OutOfMemoryError":
-            from reconpatch.utils.halving import out_of_memory
-
-            error = out_of_memory(error)
+        error = memory_trouble(error) or error
         if isinstance(error, OSError):
             error = disk_trouble(error) or error
         if not isinstance(error, InputError):

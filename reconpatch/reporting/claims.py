@@ -86,7 +86,6 @@ class Evidence:
             of many values out.
         difference: the first value less the other, as measured.
         printed: the same of the values that the paper prints; None where it prints none.
-        comparable: whether both measured values may be held against the paper's.
         reason: why it is not tested.
         p: the interval's p-value (:func:`reconpatch.reporting.verdicts.p_value`).
         categories: those won, tied and lost; None of a single one, and of a check that is
@@ -95,6 +94,7 @@ class Evidence:
         verdict: what is left of ``raw`` after the correction over all claims too.
         detectable: the smallest difference from the claim's bound that would have been shown, where
             nothing was.
+        comparable: whether both measured values may be held against the paper's.
     """
 
     compared: str
@@ -103,12 +103,12 @@ class Evidence:
     difference: Estimate | None
     printed: float | None
     reason: str | None
-    comparable: bool = False
     p: float | None = None
     categories: Categories | None = None
     corrected: float | None = None
     verdict: Verdict | None = None
     detectable: float | None = None
+    comparable: bool = False
 
 
 @dataclass(frozen=True)

@@ -1,11 +1,11 @@
-"""Work in blocks that shrink when a GPU's memory does not do."""
+"""Work in blocks that shrink when memory does not do."""
 
 from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
 import torch
 
-from reconpatch.utils.errors import InputError
+from reconpatch.utils.errors import memory_trouble
 
 Result = TypeVar("Result")
 
@@ -35,9 +35,12 @@ class Blocks:
             block = rows[start : start + self.size]
             try:
                 made = work(block)
-            except torch.OutOfMemoryError as error:
+            except (MemoryError, RuntimeError) as error:
+                trouble = memory_trouble(error)
+                if trouble is None:
+                    raise
                 if len(block) == 1:
-                    raise out_of_memory(error) from None
+                    raise trouble from None
                 self.size = len(block) // 2
             else:
                 yield made
@@ -45,13 +48,3 @@ class Blocks:
                 continue
             # Here, where the error and with it the tensors of its frames are gone.
             torch.cuda.empty_cache()
-
-
-def out_of_memory(error: Exception) -> InputError:
-    """Return torch's OutOfMemoryError in one line: what was needed, and what there was."""
-    # torch goes on with advice on its allocator.
-    told, free, _ = " ".join(str(error).split()).partition("is free.")
-    return InputError(
-        f"{told}{free} No smaller part of the work is left to try: free memory there, take a GPU "
-        "with more, or device=cpu."
-    )

@@ -11,6 +11,7 @@ from markdown_it import MarkdownIt
 from reconpatch.reporting.formats import latex, markdown, wide
 from reconpatch.reporting.table import COLUMNS
 from reconpatch.reporting.terminal import print_table
+from reconpatch.suites.cells import AVERAGE
 from reconpatch.utils.errors import InputError
 
 LATEX = shutil.which("pdflatex")
@@ -22,8 +23,16 @@ CELLS = [
 ]
 TIDY = pd.DataFrame(
     [
-        {"row": r, "column": c, "metric": "image_auroc", "paper": p, "measured": m, "std": s}
-        for r, c, p, m, s in CELLS
+        {
+            "row": row,
+            "column": column,
+            "metric": "image_auroc",
+            "paper": paper,
+            "measured": measured,
+            "std": std,
+            "comparable": row != AVERAGE,
+        }
+        for row, column, paper, measured, std in CELLS
     ],
     columns=COLUMNS,
 )
@@ -52,7 +61,7 @@ def test_markdown_renders_as_a_table() -> None:
     assert texts[1:] == [
         *("PatchCore & co, 1 %", "ReConPatch_{x}"),
         *("Metal nut", "98.20 ± 0.10 [99.1]", "–"),
-        *("Average", "98.20 ± 0.10 [99.1]", "97.00 ± 0.20 [95.60]"),
+        *("Average", "98.20 ± 0.10 [99.1†]", "97.00 ± 0.20 [95.60†]"),
     ]
 
 

@@ -275,6 +275,9 @@ def test_pasted_tables_show_measured_figures_the_papers_and_dashes(tmp_path: Pat
     assert "| Carpet | –, – [99.60, –] | – |" in rows
     tex = latex(shown, "Image & pixel, 95 %", "tab:x")
     assert r"Bottle & 91.00 $\pm$ 1.41, -- [100, --] & [97] \\" in tex
+    # An average over other categories than the paper's is marked.
+    assert any(row.startswith("| Average |") and "[99.8†, –]" in row for row in rows)
+    assert r"[99.8$^\dagger$, --]" in tex
     assert r"\caption{Image \& pixel, 95 \%}" in tex
     assert all(rule in tex for rule in ("\\toprule", "\\midrule", "\\bottomrule"))
     assert list(wide(measured(asked, tmp_path), paper_only=False)) == ["ReConPatch (small)"]

@@ -1,3 +1,6 @@
+import subprocess
+import sys
+
 import pytest
 import torch
 
@@ -67,3 +70,52 @@ def test_a_step_that_runs_out_of_memory_ends_in_one_line(
     (told,) = capsys.readouterr().err.splitlines()
     assert told.startswith("Error: CUDA out of memory. Tried to allocate 20.00 GiB.")
     assert "which 11.05 GiB is free." in told
+
+
+PROGRAM = """
+import resource, sys
+import numpy as np
+import torch
+from reconpatch import cli
+from reconpatch.utils.halving import Blocks
+
+pages = int(open("/proc/self/statm").read().split()[0])
+limit = pages * resource.getpagesize() + 2**29
+resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+
+def copies(rows):
+    # 64 MiB a row, in numpy or in torch; 512 MiB are left.
+    count = 2**26 * len(rows)
+    if sys.argv[1] == "numpy":
+        return np.ones(count, np.uint8)[:1].copy()
+    return torch.ones(count, dtype=torch.uint8)[:1].clone()
+
+def work():
+    rows = torch.ones(int(sys.argv[2]))
+    blocks = Blocks(16)
+    print(len(list(blocks(copies, rows))), blocks.size)
+
+cli.app = work if sys.argv[3] == "halves" else lambda: copies(range(30))
+cli.main()
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+@pytest.mark.parametrize("library", ["numpy", "torch"])
+def test_a_processs_own_memory_limit_is_kept_to_and_told(library: str) -> None:
+    """A real limit: the blocks are halved until they fit; what cannot be halved is told."""
+
+    def run(*arguments: str) -> "subprocess.CompletedProcess[str]":
+        command = [sys.executable, "-c", PROGRAM, library, *arguments]
+        return subprocess.run(command, capture_output=True, text=True)
+
+    halved = run("16", "halves")
+    assert halved.returncode == 0, halved.stderr
+    blocks, size = map(int, halved.stdout.split())
+    assert blocks * size == 16
+    assert size < 16
+    whole = run("16", "whole")
+    assert whole.returncode == 2
+    (told,) = whole.stderr.splitlines()
+    assert told.startswith("Error: Memory ran out: Unable to allocate 1")
+    assert "--cores" in told
