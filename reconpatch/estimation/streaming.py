@@ -3,10 +3,13 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
+from pathlib import Path
 from typing import Any
 
+from reconpatch.datasets.images import open_image
 from reconpatch.detection.scores import Scores
 from reconpatch.estimation.detector import CHUNK, Detector
+from reconpatch.estimation.sources import as_sources
 from reconpatch.utils.errors import InputError
 
 
@@ -48,15 +51,27 @@ def stream(detector: Detector, images: Iterable[Any], at_once: int = CHUNK) -> I
 def _found(detector: Detector, images: list[Any]) -> Iterator[Finding]:
     try:
         scores = detector.examine(images)
-    except InputError as error:
-        if len(images) == 1:
-            yield Finding(images[0], None, anomalous=False, trouble=str(error))
-            return
-        half = len(images) // 2
-        yield from _found(detector, images[:half])
-        yield from _found(detector, images[half:])
+    except InputError:
+        troubles = [_trouble(image) for image in images]
+        if not any(troubles):
+            raise
+        readable = [image for image, why in zip(images, troubles, strict=True) if why is None]
+        found = _found(detector, readable) if readable else iter(())
+        for image, why in zip(images, troubles, strict=True):
+            yield Finding(image, None, anomalous=False, trouble=why) if why else next(found)
         return
     for place, image in enumerate(images):
         part = slice(place, place + 1)
         one = Scores(scores.images[part], scores.patches[part])
         yield Finding(image, one, anomalous=bool(one.images[0] > detector.threshold_))
+
+
+def _trouble(image: Any) -> str | None:
+    """Why an image cannot be read; None if it can."""
+    try:
+        (source,) = as_sources([image])
+        if isinstance(source, Path):
+            open_image(source)
+    except InputError as error:
+        return str(error)
+    return None

@@ -11,8 +11,9 @@ from selenium import webdriver
 from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webelement import WebElement
 
-from tests.browser import needs_browser
+from tests.browser import browser, needs_browser
 
+__all__ = ["browser"]
 pytestmark = needs_browser
 PHONE, DESK = 360, 1400
 SECTIONS = [

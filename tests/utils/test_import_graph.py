@@ -116,3 +116,17 @@ def test_the_code_of_the_features_knows_no_reader_of_data_sets() -> None:
     assert "reconpatch.features.augmentation" in modules
     rooms = {name.removeprefix("reconpatch.datasets.") for name in modules if ".datasets" in name}
     assert rooms == {"category", "images"}
+
+
+POSIX_ONLY = {"resource", "fcntl", "pwd", "grp", "termios", "pty"}
+
+
+def test_nothing_is_imported_at_once_that_windows_lacks() -> None:
+    for file in PACKAGE.rglob("*.py"):
+        modules: set[str] = set()
+        for node in ast.parse(file.read_text()).body:
+            if isinstance(node, ast.Import):
+                modules |= {name.name for name in node.names}
+            elif isinstance(node, ast.ImportFrom):
+                modules.add(node.module or "")
+        assert POSIX_ONLY.isdisjoint(modules), file
