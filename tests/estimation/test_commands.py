@@ -57,6 +57,18 @@ def test_fit_writes_the_estimators_model(run: Run, washer: Path, tmp_path: Path)
         assert file.read_bytes() == (tmp_path / "same" / file.name).read_bytes()
 
 
+def test_images_can_be_added_to_a_model(
+    run: Run, model: Path, washer: Path, tmp_path: Path
+) -> None:
+    more, output = washer / "test" / "good", tmp_path / "larger"
+    printed = run("fit", more, "--output", output, "--add-to", model, *ON_CPU)
+    assert "PatchCore is fitted on 9 images" in printed
+    settings = ("--size", 64, "--method", "PaDiM")
+    new = ("--output", tmp_path / "new")
+    complaint = run("fit", more, *new, "--add-to", model, *settings, *ON_CPU, code=2)
+    assert f"the settings are those of {model}. Leave out --method, --size" in complaint
+
+
 def test_predict_writes_scores_overlays_and_one_page(
     run: Run, model: Path, patchcore: PatchCore, washer: Path, tmp_path: Path
 ) -> None:
@@ -168,6 +180,12 @@ def test_what_cannot_be_done_is_said_with_its_remedy(
         (("fit", one, *new, *ON_CPU), "only.png) is not enough to learn from"),
         (("fit", good, "--output", model), f"{model} already exists"),
         (("fit", good, *new, "--false-alarm-rate", 5), "must lie between 0 and 1"),
+        (
+            ("fit", good, *new, "--method", "PatchCore", "--epochs", 3, *ON_CPU),
+            "PatchCore has no epochs to train for",
+        ),
+        (("serve", empty), f"{empty} holds no fitted model"),
+        (("export", empty, "--output", tmp_path / "a.onnx"), f"{empty} holds no fitted model"),
         (("predict", empty, good, *new), f"{empty} holds no fitted model"),
         (("predict", model, empty, *new, *ON_CPU), f"{empty} holds no image"),
         (("predict", model, tmp_path / "a.png", *new, *ON_CPU), "a.png cannot be read"),
