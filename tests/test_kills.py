@@ -27,7 +27,7 @@ def test_tables_after_kills_are_those_of_an_unbroken_run(finished: Path, tmp_pat
             run = subprocess.Popen(
                 command, cwd=tmp_path, stdout=file, stderr=file, start_new_session=True
             )
-        moment = draws.uniform(1, 12)
+        moment = draws.uniform(1, 20)
         time.sleep(moment)
         ended = run.poll()
         if kill % 5:
@@ -37,8 +37,8 @@ def test_tables_after_kills_are_those_of_an_unbroken_run(finished: Path, tmp_pat
         run.wait()
         done = len(list((tmp_path / "results").rglob("metrics.json")))
         print(f"kill {kill} after {moment:.1f} s: {done} runs measured", flush=True)
+        # The same command goes on, whatever was left.
         assert ended in (None, 0), log.read_text()
-        snakemake(tmp_path, "--unlock", *TINY_CONFIG)
     snakemake(tmp_path, *TINY_CONFIG)
     assert fingerprints(tmp_path) == fingerprints(finished)
     assert not list(tmp_path.rglob("*.part"))

@@ -27,6 +27,7 @@ from reconpatch.utils.file_states import states
 from reconpatch.utils.fingerprint import code_fingerprint, fingerprint
 from reconpatch.utils.gpu import has_gpu
 from reconpatch.utils.import_graph import PACKAGE
+from reconpatch.utils.killed_runs import take_over
 from reconpatch.utils.steps import STEPS
 
 # The environment that runs Snakemake also runs the steps, whether it is activated or not. A prefix
@@ -34,6 +35,10 @@ from reconpatch.utils.steps import STEPS
 shell.prefix(
     f"set -euo pipefail; export PATH={quote(str(Path(sys.executable).parent))}:$PATH; "
 )
+
+if workflow.is_main_process and not workflow.dryrun:
+    for line in take_over(Path.cwd()):
+        print(line, file=sys.stderr)
 
 CATALOGUE = load_catalogue(Path("config"))
 ACCEPTING = {d.accepting: name for name, d in CATALOGUE.items() if d.must_be_accepted}
