@@ -5,6 +5,8 @@ reporting. For images of one's own the package has estimators: ``reconpatch.ReCo
 ``reconpatch.PatchCore`` and others, and ``reconpatch.load``.
 """
 
+import os
+import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +25,10 @@ if TYPE_CHECKING:
     from reconpatch.estimation.streaming import stream as stream
 
 __version__ = "0.1.0"
+
+if sys.platform == "darwin":
+    # What Apple's GPUs cannot do, the CPU does. torch reads this when it is imported.
+    os.environ.setdefault("PYTORCH_ENABLE_MPS_FALLBACK", "1")
 
 _ESTIMATORS = (
     "CFA",

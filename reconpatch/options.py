@@ -39,7 +39,10 @@ Weights = Annotated[Path, typer.Option(help="The folder of local weight files.")
 TextureFolder = Annotated[Path, typer.Option(help="The folder of DTD; it may be missing.")]
 Seed = Annotated[int, typer.Option(help="The seed of all random draws.", min=0)]
 Device = Annotated[
-    str, typer.Option(help="cpu, cuda: a free GPU, cuda:N, or auto: a GPU if there is one.")
+    str,
+    typer.Option(
+        help="cpu, cuda: a free GPU, cuda:N, mps: Apple's, or auto: a GPU if there is one."
+    ),
 ]
 Precision = Annotated[
     Literal["highest", "high"],

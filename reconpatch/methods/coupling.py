@@ -15,6 +15,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import linear, softplus
 
+from reconpatch.utils.precision import widest
+
 DAMPING = 0.1
 """What the small networks' outputs are multiplied by, so that a new block changes little."""
 
@@ -122,10 +124,11 @@ class Standardisation(nn.Module):
         count = len(maps) * maps[0, 0].numel()
         mean = torch.zeros(maps.shape[1], dtype=torch.float64)
         for part in maps.split(ROWS):
-            mean += part.double().sum(dim=(0, 2, 3)).cpu() / count
+            mean += part.to(widest(part.device)).sum(dim=(0, 2, 3)).cpu() / count
         variance = torch.zeros_like(mean)
         for part in maps.split(ROWS):
-            centred = part.double() - mean.to(part.device)[:, None, None]
+            wide = widest(part.device)
+            centred = part.to(wide) - mean.to(wide).to(part.device)[:, None, None]
             variance += centred.square_().sum(dim=(0, 2, 3)).cpu() / count
         self.mean.copy_(mean)
         self.deviation.copy_((variance + FLOOR * variance.mean()).sqrt())

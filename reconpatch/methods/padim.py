@@ -191,6 +191,8 @@ class PaDiM(Method[PaDiMRecipe]):
         import torch
         from tqdm import tqdm
 
+        from reconpatch.utils.precision import widest
+
         chosen = self._chosen(maps)
         d, (n, height, width) = len(self.channels), maps.shape
         # Vectors, and what they differ from the mean by; covariance, factor, and its inverse.
@@ -199,7 +201,7 @@ class PaDiM(Method[PaDiMRecipe]):
             for first in range(0, height * width, size):
                 block = slice(first, min(first + size, height * width))
                 places = torch.arange(block.start, block.stop, device=self.device)
-                yield block, self._vectors(chosen, places).double()
+                yield block, self._vectors(chosen, places).to(widest(self.device))
                 progress.update(len(places))
 
     def _whitening(self, centred: "Tensor", degrees: int) -> "Tensor":

@@ -13,6 +13,8 @@ from torch import Tensor
 from torch.nn import Parameter
 from torch.optim import Optimizer
 
+from reconpatch.utils.precision import widest
+
 
 class CapturableAdamP(Optimizer):
     """AdamP whose every decision is taken on the device; a CUDA graph can hold its step.
@@ -61,7 +63,9 @@ class CapturableAdamP(Optimizer):
             )
             for step, rate in enumerate(rates, 1)
         ]
-        self.table = torch.tensor(table, dtype=torch.float64).view(-1, 4).to(device)
+        self.table = (
+            torch.tensor(table, dtype=torch.float64).view(-1, 4).to(widest(device)).to(device)
+        )
         self.taken = torch.zeros(1, dtype=torch.long, device=device)
 
     @torch.no_grad()

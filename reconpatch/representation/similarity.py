@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from reconpatch.settings.representation import RepresentationSettings
+from reconpatch.utils.precision import widest
 
 
 def squared_distances(z: Tensor) -> Tensor:
@@ -152,9 +153,9 @@ def label_spread(labels: Tensor) -> Tensor:
     Where nearly all are at one end, the pseudo-labels ``(B, B)`` tell hardly anything apart.
 
     Returns:
-        Both shares, ``(2,)``, in double precision, on the labels' device.
+        Both shares, ``(2,)``, as precise as the labels' device has it, and there.
     """
     size = len(labels)
     others = ~torch.eye(size, dtype=torch.bool, device=labels.device)
     low, high = ((labels < 0.1) & others).sum(), ((labels > 0.9) & others).sum()
-    return torch.stack([low, high]).double() / (size * (size - 1))
+    return torch.stack([low, high]).to(widest(labels.device)) / (size * (size - 1))

@@ -114,7 +114,7 @@ def train(
                 order = draw()
             # Here alone the host waits for it.
             spread = label_spread(step.labels)
-            total, *shares = torch.cat([step.total.double()[None], spread]).tolist()
+            total, *shares = torch.cat([step.total.to(spread.dtype)[None], spread]).tolist()
             mean_loss = total / steps
             if not np.isfinite(mean_loss):
                 raise InputError(

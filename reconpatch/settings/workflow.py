@@ -11,8 +11,8 @@ from reconpatch.utils.errors import InputError
 
 
 def _names_a_device(name: str) -> str:
-    if not re.fullmatch("cpu|auto|cuda(:[0-9]{1,3})?", name):
-        raise ValueError(f"there is no {name}; give cpu, cuda, cuda:N or auto")
+    if not re.fullmatch("cpu|auto|mps|cuda(:[0-9]{1,3})?", name):
+        raise ValueError(f"there is no {name}; give cpu, cuda, cuda:N, mps or auto")
     return name
 
 
@@ -31,7 +31,7 @@ class WorkflowConfig(Settings):
         data_root: the folder of the data sets.
         weights_folder: the folder of local weight files.
         textures_folder: the folder of DTD.
-        device: ``cpu``, ``cuda``, ``cuda:N`` or ``auto``.
+        device: ``cpu``, ``cuda``, ``cuda:N``, ``mps`` or ``auto``.
         matrix_precision: of matrix products and convolutions on a GPU.
         threads: CPU threads of a job.
         cuda_graph: whether a GPU replays training steps.

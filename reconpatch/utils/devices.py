@@ -32,8 +32,8 @@ def set_up_torch(
     A GPU is this process's own until it ends (``take_gpu``), and its current device.
 
     Args:
-        device: ``cpu``, ``cuda`` for a GPU that no other job has, ``cuda:N`` for that one, or
-            ``auto`` for a GPU where there is one.
+        device: ``cpu``, ``cuda`` for a GPU that no other job has, ``cuda:N`` for that one,
+            ``mps`` for Apple's, or ``auto`` for a GPU where there is one.
         threads: CPU threads of an operation; other numbers may give other last bits.
         matrix_precision: ``high`` lets a GPU round the factors of matrix products and convolutions
             to TF32's 10 bits; ``highest`` keeps the 23 bits of single precision. A CPU always does.
@@ -56,7 +56,7 @@ def set_up_torch(
     torch.backends.cuda.matmul.allow_tf32 = matrix_precision == "high"
     torch.backends.cudnn.allow_tf32 = matrix_precision == "high"
     if device == "auto":
-        device = "cuda" if torch.cuda.is_available() else "cpu"
+        device = best()
     try:
         chosen = torch.device(device)
         if chosen.type == "cuda":
@@ -74,6 +74,15 @@ def wait_for_gpu() -> None:
     """Wait for the work that this process queued on its GPU, if it uses one."""
     if torch.cuda.is_initialized():
         torch.cuda.synchronize()
+    elif torch.backends.mps.is_available():
+        torch.mps.synchronize()
+
+
+def best() -> str:
+    """Return what ``auto`` takes here."""
+    if torch.cuda.is_available():
+        return "cuda"
+    return "mps" if torch.backends.mps.is_available() else "cpu"
 
 
 def _own_gpu(asked: torch.device) -> torch.device:

@@ -47,6 +47,8 @@ def device_name(device: torch.device) -> str:
     """Return the device's name as a person would say it."""
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
+    if device.type == "mps":
+        return f"Apple GPU, {platform.machine()}"
     threads = torch.get_num_threads()
     return f"CPU {platform.machine()}, {threads} thread{'s' * (threads > 1)}"
 
