@@ -22,7 +22,7 @@ from reconpatch.utils.errors import InputError
 
 app = typer.Typer()
 PANEL = "Before a suite runs"
-suites = typer.Typer(help="Make a suite for images of your own.", no_args_is_help=True)
+suites = typer.Typer(no_args_is_help=True)
 app.add_typer(suites, name="suite", rich_help_panel=PANEL)
 
 

@@ -21,7 +21,7 @@ from reconpatch.settings.features import FeatureSettings
 from reconpatch.utils.errors import InputError
 from reconpatch.utils.files import atomic_write
 
-INSTALL = 'pip install "reconpatch[onnx]"'
+INSTALL = "pip install onnx onnxruntime onnxscript"
 TOLERANCE = 1e-4
 """How far onnxruntime may be from torch, relative to the largest value."""
 
@@ -112,7 +112,9 @@ def check(detector: Detector, path: Path, images: Sequence[Path]) -> Check:
         starts.append(time.perf_counter())
         seconds[row] = np.diff(starts)
         for ours, theirs in zip(expected, found, strict=True):
-            difference = max(difference, float(np.abs(ours - theirs).max() / np.abs(ours).max()))
+            # Where all is zero, so must the other be.
+            largest = max(np.abs(ours).max(), np.finfo(np.float32).tiny)
+            difference = max(difference, float(np.abs(ours - theirs).max() / largest))
     if difference > TOLERANCE:
         raise InputError(
             f"{path} gives other values than the library: they differ by {difference:.2g} of the "

@@ -4,18 +4,17 @@ import sys
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from importlib.resources import files
 from pathlib import Path
 from urllib.parse import quote
 
 import pandas as pd
-from jinja2 import Environment, StrictUndefined
 from tqdm import tqdm
 
 from reconpatch.estimation.detector import Detector
 from reconpatch.estimation.folders import atomic_folder
 from reconpatch.estimation.overlay import overlay
 from reconpatch.estimation.streaming import stream
+from reconpatch.estimation.templates import pages
 from reconpatch.utils.errors import InputError
 
 
@@ -82,13 +81,10 @@ def _sheet(detector: Detector, predictions: Predictions) -> str:
     """The contact sheet as HTML; it takes nothing from elsewhere but the overlays beside it."""
     judged = len(detector.training_scores_)
     rows = sorted(predictions.images, key=lambda row: row.score, reverse=True)
-    environment = Environment(
-        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
+    environment = pages()
     environment.filters["address"] = lambda path: f"overlays/{quote(Path(path).name)}.png"
     environment.filters["name"] = lambda path: Path(path).name
-    template = environment.from_string((files(__package__) / "sheet.html").read_text("utf-8"))
-    return template.render(
+    return environment.get_template("sheet.html").render(
         source=str(Path(rows[0].path).parent),
         method=detector.method.name(),
         rows=rows,

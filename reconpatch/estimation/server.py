@@ -4,17 +4,15 @@ import json
 from base64 import b64encode
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from importlib.resources import files
 from io import BytesIO
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from threading import Lock
 from typing import Any
 
-from jinja2 import Environment, StrictUndefined
-
 from reconpatch.estimation.detector import Detector
 from reconpatch.estimation.overlay import overlay
+from reconpatch.estimation.templates import pages
 from reconpatch.utils.errors import InputError
 
 LOOPBACK = "127.0.0.1"
@@ -59,13 +57,15 @@ class Server(ThreadingHTTPServer):
 
     def page(self) -> str:
         """Return the page as HTML; it takes nothing from elsewhere."""
-        environment = Environment(autoescape=True, undefined=StrictUndefined)
-        template = environment.from_string((files(__package__) / "serve.html").read_text("utf-8"))
-        return template.render(
-            method=self.detector.method.name(),
-            images=self.detector.fitted_images_,
-            threshold=self.detector.threshold_,
-            limit=self.limit,
+        return (
+            pages()
+            .get_template("serve.html")
+            .render(
+                method=self.detector.method.name(),
+                images=self.detector.fitted_images_,
+                threshold=self.detector.threshold_,
+                limit=self.limit,
+            )
         )
 
     def score(self, image: bytes) -> dict[str, Any]:
@@ -131,6 +131,10 @@ class _Handler(BaseHTTPRequestHandler):
             )
             return
         image = self.rfile.read(int(length))
+        if len(image) < int(length):
+            # Who sent it is gone.
+            self.close_connection = True
+            return
         try:
             found = self.server.score(image)
         except InputError as error:

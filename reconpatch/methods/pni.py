@@ -52,8 +52,7 @@ class PNIRecipe(EpochRecipe):
         kinds: how many of these stand for kinds of patches, C_dist; all where there are fewer.
         neighbourhood: patches of a side of the square around a patch, p.
         left_out: which patch of the square the network is not given. The paper leaves out the
-            centre; its public code the patch to the right, so that the network sees what it is to
-            tell.
+            centre; its public code the patch to the right, so that what is to be told is seen.
         layers: hidden ones of the network.
         width: their channels.
         decay_epochs: after how many epochs the rate falls to a tenth, again and again.

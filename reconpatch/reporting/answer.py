@@ -50,6 +50,7 @@ def answer(suite: Suite, tables: Mapping[str, pd.DataFrame]) -> Answer | None:
     for cell in cells(suite, first):
         if cell.row == AVERAGE and cell.recipe:
             averages.setdefault(cell.column, []).append(cell)
+    known = {column: {_on(cell) for cell in own} for column, own in averages.items()}
     # The table's own figures first: what it takes for pixels may be another recipe.
     values: dict[tuple[str, str], float] = {}
     for name in (first, *measured):
@@ -57,9 +58,9 @@ def answer(suite: Suite, tables: Mapping[str, pd.DataFrame]) -> Answer | None:
             value = measured[name].get((cell.row, cell.column, cell.metric))
             if cell.recipe is None or cell.minus or value is None:
                 continue
+            measures = _on(cell)
             for column, own in averages.items():
-                mine = cell in own if name == first else _on(cell) in map(_on, own)
-                if mine:
+                if cell in own if name == first else measures in known[column]:
                     values.setdefault((column, cell.metric), value)
     metrics = [m for m in ASKED if any((column, m) in values for column in averages)]
     rows = {}

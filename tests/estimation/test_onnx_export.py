@@ -56,6 +56,6 @@ def test_what_cannot_be_exported_is_said(
     with pytest.raises(InputError, match="SPADE cannot be exported"):
         export(spade, tmp_path / "spade.onnx")
     monkeypatch.setitem(sys.modules, "onnx", None)
-    with pytest.raises(InputError, match=r"pip install .*\[onnx\]"):
+    with pytest.raises(InputError, match="pip install onnx"):
         export(patchcore, tmp_path / "model.onnx")
     assert list(tmp_path.iterdir()) == []

@@ -71,6 +71,9 @@ def test_only_this_machine_is_answered(server: Server) -> None:
         half.sendall(b"POST /score HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\nhalf")
         # One that says no more keeps nobody waiting.
         assert requests.get(server.address, timeout=10).status_code == 200
+        # What arrives in part is not scored.
+        half.shutdown(socket.SHUT_WR)
+        assert half.recv(100) == b""
 
 
 @needs_browser

@@ -79,8 +79,16 @@ def test_a_number_that_another_process_has_by_now_holds_no_lock(tmp_path: Path) 
     note.write_text(json.dumps({**content, "pid": os.getppid()}))
     assert take_over(tmp_path)
     assert locks(tmp_path) == []
-    # Nor does a note that is none.
-    (note.parent / "broken.json").write_text("{")
+
+
+def test_a_note_that_is_none_holds_no_lock(tmp_path: Path) -> None:
+    run = start(tmp_path)
+    run.kill()
+    run.wait()
+    (note,) = (tmp_path / ".snakemake" / RUNS).iterdir()
+    note.write_text("{")
+    assert take_over(tmp_path)
+    assert locks(tmp_path) == []
 
 
 def test_jobs_that_outlive_their_run_are_named(tmp_path: Path) -> None:
